@@ -1,0 +1,251 @@
+"""How fast oodbench is: side by side with robosuite in one process, and against the bare physics.
+
+Every figure is a median over alternating repetitions, so that a machine that slows down slows both sides down.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import platform
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from oodbench.errors import AssetError
+from oodbench.seeding import generator
+from oodbench.sim.build import CONTROL_HZ, SUBSTEPS
+from oodbench.sim.world import World
+from oodbench.task import TASKS
+
+EPISODE_STEPS = 100
+CAMERAS = ("agentview", "robot0_eye_in_hand")
+PEERS = ("PickPlaceCan", "Lift")
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Seconds, one figure a repetition."""
+
+    seconds: list[float]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
+
+class _Ours:
+    """The same work as `_Peer`, done by oodbench on put-on."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.world = World("standard")
+        self.task = TASKS.get("put-on")
+        self.actions = _actions()
+        self.seed = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Sample a new scene and set the world to it; a new seed brings other objects, textures and poses."""
+        self.seed += 1
+        self.world.reset(self.task.sample(self.seed))
+
+    def step(self, index: int) -> None:
+        self.world.step(self.actions[index % len(self.actions)])
+
+    def frame(self) -> None:
+        self.world.render("image", self.size)
+
+    def episode(self, chunk: int) -> None:
+        self.reset()
+        for index in range(EPISODE_STEPS):
+            if index % chunk == 0:
+                observation = self.world.observation(self.size)
+                _ = observation.image, observation.wrist_image, observation.state
+            self.step(index)
+
+
+class _Peer:
+    """robosuite's own Panda environment, with its defaults but for the cameras."""
+
+    def __init__(self, name: str, size: int) -> None:
+        self.size = size
+        self.blind = _robosuite(name, size, cameras=False)
+        self.seeing = _robosuite(name, size, cameras=True)
+        self.actions = _actions()
+        self.blind.reset()
+        self.seeing.reset()
+
+    def reset(self) -> None:
+        self.blind.reset()
+
+    def step(self, index: int) -> None:
+        self.blind.step(self.actions[index % len(self.actions)])
+
+    def frame(self) -> None:
+        self.seeing.sim._render_context_offscreen.gl_ctx.make_current()
+        self.seeing.sim.render(camera_name=CAMERAS[0], width=self.size, height=self.size)
+
+    def episode(self, chunk: int) -> None:
+        """Its step renders every camera, whatever the chunk."""
+        del chunk
+        self.seeing.reset()
+        for index in range(EPISODE_STEPS):
+            self.seeing.step(self.actions[index % len(self.actions)])
+
+
+def run(size: int = 256, repeats: int = 5, say: Report = lambda text: None) -> dict[str, Any]:
+    """Measure everything. Returns ratios (theirs / ours), floors and the medians in milliseconds.
+
+    Raises AssetError when robosuite is not installed.
+    """
+    say("setting up oodbench")
+    ours = _Ours(size)
+    result: dict[str, Any] = {"machine": machine(), "image_size": size, "episode_steps": EPISODE_STEPS}
+    for name in PEERS:
+        say(f"setting up robosuite {name}")
+        peer = _Peer(name, size)
+        say(f"measuring against {name}")
+        rows = _compare(ours, peer, repeats)
+        ratios = {key: peer_.median / mine.median for key, (mine, peer_) in rows.items()}
+        milliseconds = {
+            key: {"oodbench": 1e3 * mine.median, "robosuite": 1e3 * peer_.median} for key, (mine, peer_) in rows.items()
+        }
+        peer.blind.close()
+        peer.seeing.close()
+        result.setdefault("peers", {})[name] = {"ratios": ratios, "milliseconds": milliseconds}
+    say("measuring the floor")
+    result["ratios"] = dict(result["peers"][PEERS[0]]["ratios"])
+    result["floor"] = floor(ours.world, repeats)
+    result["ratios"]["step_over_floor"] = result["floor"]["step_over_floor"]
+    result["reset"] = reset_parts(repeats)
+    return result
+
+
+def _compare(ours: _Ours, peer: _Peer, repeats: int) -> dict[str, tuple[Sample, Sample]]:
+    def alternate(count: int, mine: Callable[[], None], theirs: Callable[[], None], per: int = 1) -> tuple[Sample, Sample]:
+        pairs = [(_timed(mine) / per, _timed(theirs) / per) for _ in range(count)]
+        return Sample([a for a, _ in pairs]), Sample([b for _, b in pairs])
+
+    def steps(side: _Ours | _Peer) -> Callable[[], None]:
+        return lambda: [side.step(i) for i in range(50)] and None
+
+    def frames(side: _Ours | _Peer) -> Callable[[], None]:
+        return lambda: [side.frame() for _ in range(5)] and None
+
+    found = {"reset": alternate(max(repeats, 9), ours.reset, peer.reset)}
+    ours.reset()
+    peer.reset()
+    found["step"] = alternate(2 * repeats, steps(ours), steps(peer), per=50)
+    ours.frame()
+    peer.frame()
+    found["frame"] = alternate(2 * repeats, frames(ours), frames(peer), per=5)
+    for chunk in (1, 8):
+        found[f"episode_chunk{chunk}"] = alternate(
+            max(3, repeats // 2), lambda chunk=chunk: ours.episode(chunk), lambda chunk=chunk: peer.episode(chunk)
+        )
+    return found
+
+
+def floor(world: World, repeats: int) -> dict[str, float]:
+    """Our control step against the same physics substeps in a bare C loop, from the same states, in milliseconds."""
+    task, actions = TASKS.get("put-on"), _actions()
+    mine, bare = [], []
+    for repeat in range(2 * repeats):
+        world.reset(task.sample(repeat))
+        states = []
+        start = time.perf_counter()
+        for action in actions[:50]:
+            world.step(action)
+        mine.append((time.perf_counter() - start) / 50)
+        world.reset(task.sample(repeat))
+        for action in actions[:50]:  # once more, to note the state and set-points that each step starts from
+            world.step(action)
+            states.append((world.data.time, world.data.qpos.copy(), world.data.qvel.copy(), world.data.ctrl.copy()))
+        model, data = world.model, world.data
+        world.reset(task.sample(repeat))
+        controls = [state[3] for state in states]
+        start = time.perf_counter()
+        for control in controls:
+            data.ctrl[:] = control
+            mujoco.mj_step(model, data, SUBSTEPS)
+        bare.append((time.perf_counter() - start) / 50)
+        assert np.array_equal(data.qpos, states[-1][1]), "the bare loop did not play the same physics"
+    ratio = statistics.median(a / b for a, b in zip(mine, bare, strict=True))
+    return {
+        "step_over_floor": ratio,
+        "step_ms": 1e3 * statistics.median(mine),
+        "bare_ms": 1e3 * statistics.median(bare),
+    }
+
+
+def reset_parts(repeats: int) -> dict[str, float]:
+    """Where a reset's time goes, in milliseconds: sampling, a compiled model that is cached, one that is not."""
+    from oodbench.sim import build
+
+    world, task = World(), TASKS.get("put-on")
+    parts: dict[str, list[float]] = {"sample_ms": [], "compile_ms": [], "in_place_ms": [], "first_frame_ms": []}
+    for seed in range(max(5, repeats)):
+        start = time.perf_counter()
+        scene = task.sample(1000 + seed)
+        parts["sample_ms"].append(time.perf_counter() - start)
+        build.forget()
+        parts["compile_ms"].append(_timed(lambda scene=scene: world.reset(scene)))
+        parts["in_place_ms"].append(_timed(lambda scene=scene: world.reset(scene)))
+        parts["first_frame_ms"].append(_timed(lambda: world.render()))
+    return {name: 1e3 * statistics.median(values) for name, values in parts.items()}
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    from oodbench.sim.render import gl_info
+
+    return {
+        "cores": os.cpu_count(),
+        "platform": platform.platform(),
+        "mujoco": mujoco.__version__,
+        "gl": gl_info()["renderer"],
+    }
+
+
+def _timed(work: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def _actions() -> np.ndarray:
+    """Gentle random motion, the same for both sides, (EPISODE_STEPS, 7)."""
+    return generator("bench").uniform(-0.3, 0.3, (EPISODE_STEPS, 7))
+
+
+def _robosuite(name: str, size: int, *, cameras: bool) -> Any:
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            import robosuite
+    except ImportError:
+        raise AssetError("the benchmark compares with robosuite: pip install 'oodbench[robosuite]'") from None
+    logging.getLogger("robosuite_logs").setLevel(logging.ERROR)
+    return robosuite.make(
+        name,
+        robots="Panda",
+        has_renderer=False,
+        has_offscreen_renderer=cameras,
+        use_camera_obs=cameras,
+        camera_names=list(CAMERAS),
+        camera_heights=size,
+        camera_widths=size,
+        control_freq=CONTROL_HZ,
+        ignore_done=True,
+    )

@@ -1,0 +1,104 @@
+"""What assets there are: objects and textures, as data. Their geometry is made in sim/shapes.py and sim/textures.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from oodbench import toml
+from oodbench.paths import data_dir
+from oodbench.registry import Registry
+
+Split = Literal["train", "dev", "test"]
+Kind = Literal["object", "receptacle", "block", "cabinet"]
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Grasp(_Data):
+    """Where the expert closes the fingers, in the object's frame."""
+
+    position: tuple[float, float, float]  # the point between the fingertips (m)
+    yaw: float = 0.0  # direction along which the fingers close (rad about z); pi-periodic
+    width: float = Field(gt=0.0, le=0.075)  # extent of the object along that direction (m)
+    any_yaw: bool = False  # rotationally symmetric: every direction is as good
+
+
+class Support(_Data):
+    """The area of a receptacle (or of a block's top) on which a thing counts as put."""
+
+    height: float  # of the supporting surface above the object's base (m)
+    radius: float | None = None  # a disc, or
+    half: tuple[float, float] | None = None  # a rectangle, half extents (m)
+
+
+class Drawer(_Data):
+    """The sliding part of a cabinet; it opens along the object's -x, towards the robot when yaw is 0."""
+
+    travel: float  # m
+    handle: tuple[float, float, float]  # grasp point when closed, in the object's frame (m)
+    handle_yaw: float  # direction along which the fingers close (rad about z), or None-like for vertical pulls
+    handle_width: float  # m
+
+
+class ObjectAsset(_Data):
+    """A named thing. assets/objects/<name>.toml."""
+
+    name: str
+    label: str  # the noun that instructions use
+    synonyms: tuple[str, ...] = ()
+    category: str
+    affordance: str = ""
+    colour: str
+    material: str
+    kind: Kind
+    split: Split
+    novelty: int = Field(0, ge=0, le=5)  # 0 for train; for dev and test how far from the train objects of its kind
+    mass: float = Field(gt=0.0)
+    friction: tuple[float, float, float] = (1.0, 0.005, 0.0001)  # sliding, torsional, rolling
+    radius: float = Field(gt=0.0)  # of the circle around the origin that holds its footprint (m)
+    height: float = Field(gt=0.0)
+    fixed: bool = False  # bolted to the table (cabinets)
+    grasp: Grasp | None = None
+    support: Support | None = None
+    drawer: Drawer | None = None
+    part: tuple[dict[str, Any], ...]  # what sim/shapes.py builds; validated there
+
+
+class TextureAsset(_Data):
+    """A square picture for a surface. assets/textures/<name>.toml."""
+
+    name: str
+    label: str
+    surface: tuple[Literal["table", "floor", "wall"], ...]
+    split: Split
+    generator: str  # a function of sim/textures.py
+    seed: int = 0
+    repeat: float = 1.0  # tiles a metre
+    options: dict[str, Any] = {}
+
+
+def _objects(path: Path) -> ObjectAsset:
+    return toml.load(path, ObjectAsset)
+
+
+def _textures(path: Path) -> TextureAsset:
+    return toml.load(path, TextureAsset)
+
+
+OBJECTS: Registry[ObjectAsset] = Registry("object", data_dir("assets") / "objects", _objects)
+TEXTURES: Registry[TextureAsset] = Registry("texture", data_dir("assets") / "textures", _textures)
+
+
+def objects(kind: Kind, split: Split) -> list[ObjectAsset]:
+    """The objects of one kind and split, by name."""
+    return [asset for asset in OBJECTS if asset.kind == kind and asset.split == split]
+
+
+def textures(surface: str, split: Split) -> list[TextureAsset]:
+    """The textures of one split that fit `surface` ("table", "floor" or "wall"), by name."""
+    return [asset for asset in TEXTURES if surface in asset.surface and asset.split == split]

@@ -1,0 +1,61 @@
+"""`oodbench bench`: how fast, against robosuite and against the bare physics."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+ROWS = {
+    "reset": "reset (a new scene)",
+    "step": "control step, no camera",
+    "frame": "one frame",
+    "episode_chunk1": "episode, 2 cameras, chunk 1",
+    "episode_chunk8": "episode, 2 cameras, chunk 8",
+}
+
+
+def bench(
+    size: Annotated[int, typer.Option(help="pixels of the square images")] = 256,
+    repeats: Annotated[int, typer.Option(help="repetitions, alternating between the two sides")] = 5,
+    out: Annotated[Path | None, typer.Option("--json", help="also write every figure to this file")] = None,
+) -> None:
+    """Time oodbench against robosuite's own Panda environments, and against a bare loop of the same physics.
+
+    Example: oodbench bench --json bench.json
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from oodbench import bench as benchmark
+
+    console = Console()
+    with console.status("starting") as status:
+        result = benchmark.run(size, repeats, status.update)
+    table = Table(title=f"oodbench against robosuite 1.5.2, {size} x {size} pixels (medians, ms)")
+    table.add_column("")
+    for name in result["peers"]:
+        for column in ("oodbench", name, "ratio"):
+            table.add_column(column, justify="right")
+    for key, label in ROWS.items():
+        cells = [label]
+        for peer in result["peers"].values():
+            both: dict[str, Any] = peer["milliseconds"][key]
+            cells += [f"{both['oodbench']:.2f}", f"{both['robosuite']:.1f}", f"{peer['ratios'][key]:.1f}x"]
+        table.add_row(*cells)
+    console.print(table)
+    floor, reset = result["floor"], result["reset"]
+    console.print(
+        f"control step over the bare C loop: {floor['step_over_floor']:.2f}x "
+        f"({floor['step_ms']:.2f} against {floor['bare_ms']:.2f} ms)"
+    )
+    console.print(
+        f"reset: sampling {reset['sample_ms']:.2f} ms, in place {reset['in_place_ms']:.2f} ms, with a model that must be "
+        f"compiled {reset['compile_ms']:.0f} ms; its first frame {reset['first_frame_ms']:.0f} ms more"
+    )
+    console.print(", ".join(f"{key} {value}" for key, value in result["machine"].items()), style="dim")
+    if out:
+        out.write_text(json.dumps(result, indent=1) + "\n")
+        console.print(f"wrote {out}")

@@ -1,0 +1,122 @@
+"""Contact sheets: what tasks, shifts, objects and textures look like, as labelled pictures."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Sequence
+
+
+from PIL import Image, ImageDraw, ImageFont
+
+from oodbench import catalogue
+from oodbench.scene import Object, Scene
+from oodbench.shift import ShiftSpec
+from oodbench.sim import textures as pictures
+from oodbench.sim.world import World
+from oodbench.task import TASKS
+
+MARGIN = 6
+INK, PAPER = (30, 32, 36), (250, 250, 248)
+
+
+def shift(
+    name: str, task_names: Sequence[str] | None, severities: Sequence[float], *, seed: int, size: int, camera: str
+) -> Image.Image:
+    """A row a task, a column a severity of one shift; the instruction below each picture."""
+    world = World("high")
+    rows = []
+    for task_name in task_names or TASKS.names():
+        task = TASKS.get(task_name)
+        plain = task.sample(seed)
+        row = []
+        for level in severities:
+            scene = ShiftSpec.parse(name, level).apply(plain, task=task)
+            world.reset(scene)
+            row.append((_picture(world, camera, size), f"{task_name}, {name} @ {level:g}\n{_facts(scene, plain)}"))
+        rows.append(row)
+    return _grid(rows, size)
+
+
+def tasks() -> Image.Image:
+    """Four in-distribution scenes of every task."""
+    world = World("high")
+    rows = []
+    for task in TASKS:
+        row = []
+        for seed in range(4):
+            world.reset(task.sample(seed))
+            row.append((_picture(world, "image", 256), f"{task.name}, seed {seed}\n{world.scene.instruction.text}"))
+        rows.append(row)
+    return _grid(rows, 256)
+
+
+def objects(size: int = 160, columns: int = 8) -> Image.Image:
+    """Every object, alone on a table, with its name, split and novelty."""
+    world = World("high")
+    stage = TASKS.get("put-on").sample(0)
+    cells = []
+    order = {"train": 0, "dev": 1, "test": 2}
+    for asset in sorted(catalogue.OBJECTS, key=lambda a: (a.kind, order[a.split], a.novelty, a.name)):
+        item = Object(id="it", asset=asset.name, position=(0.0, 0.0, 0.0), yaw=0.3)
+        far = 0.12 + 3.2 * max(asset.radius, asset.height / 2)
+        target = (0.0, 0.0, asset.height / 2)
+        camera = stage.cameras[0].but(position=(0.75 * far, 0.3 * far, target[2] + 0.75 * far), target=target, fovy=32)
+        goal = stage.goal.but(manipulated="it", success=(), stages=())
+        world.reset(stage.but(objects=(item,), cameras=(camera, *stage.cameras[1:]), goal=goal, robot=_aside(stage)))
+        novelty = f", novelty {asset.novelty}" if asset.split != "train" else ""
+        cells.append((_picture(world, "image", size), f"{asset.label}\n{asset.kind}, {asset.split}{novelty}"))
+    return _grid([cells[i : i + columns] for i in range(0, len(cells), columns)], size)
+
+
+def textures(size: int = 160, columns: int = 8) -> Image.Image:
+    """Every texture, one tile of it."""
+    cells = []
+    for asset in catalogue.TEXTURES:
+        tile = Image.fromarray(pictures.render(asset, 512)).resize((size, size), Image.Resampling.LANCZOS)
+        cells.append((tile, f"{asset.label}\n{'/'.join(asset.surface)}, {asset.split}"))
+    return _grid([cells[i : i + columns] for i in range(0, len(cells), columns)], size)
+
+
+def _aside(scene: Scene):  # noqa: ANN202
+    """The robot turned away, so that it does not stand in the picture."""
+    return scene.robot.but(qpos=(math.pi * 0.8, -0.5, 0.0, -2.6, 0.0, 2.9, 0.78))
+
+
+def _picture(world: World, camera: str, size: int) -> Image.Image:
+    """What the policy would see, antialiased."""
+    return Image.fromarray(world.see(camera, 2 * size)).resize((size, size), Image.Resampling.LANCZOS)
+
+
+def _facts(scene: Scene, plain: Scene) -> str:
+    """What a picture does not show: the instruction, and what happens later."""
+    notes = [scene.instruction.text]
+    if scene.timing.action_delay:
+        notes.append(f"[actions {50 * scene.timing.action_delay} ms late]")
+    if scene.events != plain.events:
+        notes.append(f"[{len(scene.events)} event(s)]")
+    return "\n".join(notes)
+
+
+def _grid(rows: list[list[tuple[Image.Image, str]]], size: int) -> Image.Image:
+    font = ImageFont.load_default(size=11)
+    per_line = max(12, size // 6)
+    texts = [[_wrap(label, per_line) for _, label in row] for row in rows]
+    heights = [size + 14 * max(text.count("\n") + 1 for text in row) + 2 * MARGIN for row in texts]
+    width = max(len(row) for row in rows) * (size + MARGIN) + MARGIN
+    sheet = Image.new("RGB", (width, sum(heights) + MARGIN), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    y = MARGIN
+    for row, labels, height in zip(rows, texts, heights, strict=True):
+        for column, ((image, _), label) in enumerate(zip(row, labels, strict=True)):
+            x = MARGIN + column * (size + MARGIN)
+            sheet.paste(image, (x, y))
+            draw.multiline_text((x, y + size + 3), label, fill=INK, font=font, spacing=2)
+        y += height
+    return sheet
+
+
+def _wrap(text: str, width: int) -> str:
+    return "\n".join(line for part in text.split("\n") for line in (textwrap.wrap(part, width) or [""]))
+
+

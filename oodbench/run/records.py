@@ -1,0 +1,83 @@
+"""One line of episodes.jsonl, and reading and appending such lines so that a torn write loses nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import IO, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from oodbench.errors import RunFolderError
+
+Axis = Literal["id", "semantic", "visual", "execution", "combined"]
+AXES: tuple[Axis, ...] = ("id", "semantic", "visual", "execution", "combined")
+EpisodeKey = tuple[str, str, float, int]
+
+
+class EpisodeRecord(BaseModel):
+    """What became of one episode.
+
+    success is the reading that the suite's protocol names: `final` (the goal held at the last step), `ever` (at any
+    step, also while the object was held) or `settled` (it held with the object released and at rest). All are null
+    when the episode ended in an error: an error is not a failure.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str
+    shift: str  # "none" for in-distribution
+    severity: float
+    seed: int
+    axis: Axis
+    scene_sha256: str | None = None
+    instruction: str | None = None
+    success: bool | None = None
+    final: bool | None = None
+    ever: bool | None = None
+    settled: bool | None = None
+    stages: dict[str, int | None] = {}  # control steps played when a stage was first reached; null: never
+    failure: str | None = None  # why not, from the stages: "wrong-object", "dropped", ...; null on success
+    steps: int = 0
+    outcome_sha256: str | None = None  # of the final simulator state and all executed actions
+    sim_seconds: float = 0.0
+    policy_seconds: float = 0.0
+    attempts: int = 1
+    error: str | None = None
+    video: str | None = None  # relative to the run folder
+
+    @property
+    def key(self) -> EpisodeKey:
+        """What makes an episode one of a kind within a run."""
+        return (self.task, self.shift, self.severity, self.seed)
+
+
+def append(file: IO[str], record: EpisodeRecord) -> None:
+    """Write one line and push it to the operating system, so that killing this process loses nothing written."""
+    file.write(record.model_dump_json() + "\n")
+    file.flush()
+
+
+def read(path: Path) -> list[EpisodeRecord]:
+    """The records of an episodes.jsonl, the last one of each key, in the order in which they were first written.
+
+    A torn last line (the process was killed while writing) is left out. Raises RunFolderError for any other bad line.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise RunFolderError(f"{path}: cannot be read ({error})") from error
+    records: dict[EpisodeKey, EpisodeRecord] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            record = EpisodeRecord.model_validate(json.loads(line))
+        except (ValidationError, ValueError) as error:
+            if number == len(lines):  # no newline after it: the write was cut short
+                break
+            raise RunFolderError(f"{path}:{number}: not an episode record ({str(error).splitlines()[0]})") from error
+        records[record.key] = record
+    return list(records.values())

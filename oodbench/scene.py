@@ -1,0 +1,199 @@
+"""A scene: the whole description of one episode, as plain frozen data. Sampling lives in task.py, shifting in shift.py.
+
+Frame: the origin is the centre of the table top, x points away from the robot, y to its left, z up. Metres, radians,
+kilograms, seconds. Colours are linear 0..1. Every real number is rounded to 1e-6, so that a scene and its hash do not
+depend on the last bit of a machine's trigonometry.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+Real = Annotated[float, AfterValidator(lambda x: round(x, 6) + 0.0)]  # + 0.0 turns -0.0 into 0.0
+Vec3 = tuple[Real, Real, Real]
+RGB = Vec3
+
+
+class Part(BaseModel):
+    """Base of every part of a scene: frozen, strict about names, finite numbers only."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def but(self, **changes: object):  # noqa: ANN201 (the type is Self)
+        """A copy with some fields replaced, validated like the original."""
+        return type(self).model_validate({**dict(self), **changes})
+
+
+class Key(Part):
+    """What names an episode's random streams: the suite's namespace, the task and the episode's seed."""
+
+    namespace: str
+    task: str
+    seed: int = Field(ge=0)
+
+
+class Instruction(Part):
+    """What the policy is told."""
+
+    text: str
+    wording: str  # the template that `text` was made from, e.g. "put the {target} on the {receptacle}"
+
+
+class Stage(Part):
+    """A step on the way to success, and the condition that shows it was reached."""
+
+    name: str
+    condition: str
+
+
+class Goal(Part):
+    """What counts as done: conditions such as ``on(target, receptacle)`` (see sim/predicates.py), all of which hold."""
+
+    manipulated: str  # the object that the gripper must take hold of
+    success: tuple[str, ...]
+    stages: tuple[Stage, ...]  # in the order in which they are expected
+
+
+class Object(Part):
+    """One object on the table. Its own frame has the origin at the centre of its base, z up."""
+
+    id: str  # its role: "target", "receptacle", "distractor-1"
+    asset: str  # assets/objects/<asset>.toml
+    position: Vec3
+    yaw: Real = 0.0
+    opening: Real = 0.0  # articulated objects: initial joint position (m)
+    tint: RGB = (1.0, 1.0, 1.0)  # multiplies the colours of the asset
+
+
+class Surface(Part):
+    """A texture, or a blend of two: (1 - weight) x texture + weight x other."""
+
+    texture: str  # assets/textures/<texture>.toml
+    other: str | None = None
+    weight: Real = Field(0.0, ge=0.0, le=1.0)
+
+
+class Surfaces(Part):
+    table: Surface
+    floor: Surface
+    wall: Surface
+
+
+class Lamp(Part):
+    """A directional light: `direction` is the way its rays travel."""
+
+    direction: Vec3
+    diffuse: RGB
+    specular: RGB = (0.3, 0.3, 0.3)
+    shadow: bool = True
+
+
+class Lights(Part):
+    ambient: RGB
+    lamps: tuple[Lamp, ...] = Field(max_length=4)
+
+
+class Camera(Part):
+    """A pinhole camera. `mount` is "world" or "hand"; positions are in the frame of the mount."""
+
+    name: str
+    mount: Literal["world", "hand"]
+    position: Vec3
+    target: Vec3  # the point in the centre of the picture
+    up: Vec3
+    fovy: Real  # vertical field of view (degrees)
+
+
+class Sensors(Part):
+    """What happens to observations between the world and the policy."""
+
+    image_noise: Real = 0.0  # standard deviation, in grey levels of 255; seeded for every frame
+    state_noise: Real = 0.0  # standard deviation, added to the proprioceptive state
+
+
+class Robot(Part):
+    name: str
+    qpos: tuple[Real, ...]  # initial arm joint positions (rad)
+    opening: Real = 0.08  # initial distance between the fingers (m)
+
+
+class Dynamics(Part):
+    """Multipliers of the assets' own values."""
+
+    object_mass: Real = Field(1.0, gt=0.0)
+    object_friction: Real = Field(1.0, gt=0.0)
+
+
+class Actuation(Part):
+    """What happens to actions between the policy and the controller."""
+
+    gain: Real = 1.0  # multiplies the six motion components
+    bias: tuple[Real, Real, Real, Real, Real, Real] = (0.0,) * 6  # added to them
+    noise: Real = 0.0  # standard deviation of what is added to them
+
+
+class Timing(Part):
+    horizon: int = Field(gt=0)  # control steps after which the episode ends
+    action_delay: int = Field(0, ge=0)  # control steps between an action and its effect
+
+
+class Event(Part):
+    """Something that happens at the start of control step `step`: an object is moved by hand."""
+
+    step: int = Field(ge=0)
+    object: str
+    position: Vec3
+    yaw: Real
+
+
+class Scene(Part):
+    """One episode: where it starts, what happens to it, what is asked and what counts.
+
+    Every field but `key` is a channel: the unit in which a shift declares what it may touch.
+    """
+
+    key: Key
+    instruction: Instruction
+    goal: Goal
+    objects: tuple[Object, ...]
+    surfaces: Surfaces
+    lights: Lights
+    cameras: tuple[Camera, ...]
+    sensors: Sensors = Sensors()
+    robot: Robot
+    dynamics: Dynamics = Dynamics()
+    actuation: Actuation = Actuation()
+    timing: Timing
+    events: tuple[Event, ...] = ()
+
+    def object(self, id: str) -> Object:
+        """The object in role `id`. Raises KeyError."""
+        for item in self.objects:
+            if item.id == id:
+                return item
+        raise KeyError(id)
+
+    def replace_object(self, id: str, **changes: object) -> Scene:
+        """This scene with fields of one object replaced."""
+        return self.but(objects=tuple(o.but(**changes) if o.id == id else o for o in self.objects))
+
+    def canonical_json(self) -> str:
+        """The one JSON text of this scene: sorted keys, no spaces, shortest round-trip numbers."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+    @property
+    def sha256(self) -> str:
+        """The identity of this scene, 64 hexadecimal digits."""
+        return hashlib.sha256(self.canonical_json().encode()).hexdigest()
+
+
+CHANNELS: tuple[str, ...] = tuple(name for name in Scene.model_fields if name != "key")
+
+
+def changed_channels(a: Scene, b: Scene) -> set[str]:
+    """The channels in which two scenes differ."""
+    return {name for name in CHANNELS if getattr(a, name) != getattr(b, name)}

@@ -1,0 +1,262 @@
+"""A scene's topology compiled to an MjModel. Which things exist is compiled; everything else is written in place.
+
+Two scenes with the same robot and the same assets in the same roles share one compiled model. `write` then sets every
+number of a scene into it, always all of them, so that nothing of the scene before can stay behind.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+
+from oodbench.catalogue import OBJECTS, TEXTURES, ObjectAsset
+from oodbench.scene import Camera, Scene, Surface
+from oodbench.sim import robots, shapes, textures
+from oodbench.sim.robots import ROBOTS, RobotAsset
+
+TIMESTEP = 0.002  # s
+CONTROL_HZ = 20
+SUBSTEPS = round(1 / (CONTROL_HZ * TIMESTEP))
+TABLE_HALF = (0.45, 0.65, 0.02)  # m
+FLOOR = -0.75  # height of the floor (m)
+TEXTURE_SIZE = 512
+LAMPS = 4
+SURFACES = ("table", "floor", "wall")
+CACHE_SIZE = 32  # compiled models kept
+
+Topology = tuple[str, tuple[tuple[str, str], ...]]
+
+
+@dataclass(frozen=True)
+class Built:
+    """A compiled model and where things are in it. All arrays are as compiled; `write` starts from them."""
+
+    model: mujoco.MjModel
+    robot: RobotAsset
+    assets: dict[str, ObjectAsset]  # by object id
+    body: dict[str, int]  # by object id
+    free: dict[str, int]  # first qpos of the free joint, by object id
+    drawer: dict[str, int]  # joint, by object id
+    owner: np.ndarray  # by geom: index of the object in `assets`, or one of the codes below
+    corners: dict[str, np.ndarray]  # by object id: (n, 3) points that bound its collision shape, in its frame
+    arm_qpos: np.ndarray
+    arm_dof: np.ndarray
+    finger_qpos: np.ndarray
+    grip_site: int
+    pristine: dict[str, np.ndarray]
+
+
+NOBODY, TABLE, LEFT_FINGER, RIGHT_FINGER, REST_OF_ROBOT = -1, -2, -3, -4, -5
+_WRITTEN = ("body_mass", "body_inertia", "body_pos", "body_quat", "geom_friction", "geom_rgba")
+
+_cache: OrderedDict[Topology, Built] = OrderedDict()
+
+
+def topology(scene: Scene) -> Topology:
+    """What must be compiled anew when it changes."""
+    return (scene.robot.name, tuple((item.id, item.asset) for item in scene.objects))
+
+
+def build(scene: Scene) -> Built:
+    """The compiled model for a scene's topology, from a cache of the last few."""
+    key = topology(scene)
+    if key in _cache:
+        _cache.move_to_end(key)
+        return _cache[key]
+    built = _compile(key)
+    _cache[key] = built
+    while len(_cache) > CACHE_SIZE:
+        _cache.popitem(last=False)
+    return built
+
+
+def _compile(key: Topology) -> Built:
+    robot_name, roles = key
+    robot = ROBOTS.get(robot_name)
+    assets = {id: OBJECTS.get(name) for id, name in roles}
+    spec = _room()
+    mount = spec.worldbody.add_frame(pos=robot.base)
+    spec.assets = robots.files(robot_name)
+    mount.attach_body(robots.spec(robot_name).worldbody.first_body(), "robot/", "")
+    spec.body("robot/" + robot.hand_body).add_camera(name="hand")
+    for id, asset in assets.items():
+        shapes.add_object(spec, asset, id)
+    return _index(spec.compile(), robot, assets)
+
+
+def _room() -> mujoco.MjSpec:
+    """Table, floor, walls, the robot's pedestal, lamps and the world camera."""
+    spec = mujoco.MjSpec()
+    spec.modelname = "oodbench"
+    option = spec.option
+    option.timestep = TIMESTEP
+    option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+    option.impratio = 10
+    spec.stat.extent = 1.0
+    spec.stat.center = (0, 0, 0)
+    visual = spec.visual
+    visual.map.znear, visual.map.zfar = 0.01, 20.0
+    visual.map.shadowclip, visual.map.shadowscale = 0.7, 0.9
+    visual.headlight.active = 1
+    world = spec.worldbody
+    for name in SURFACES:
+        spec.add_texture(
+            name=name,
+            type=mujoco.mjtTexture.mjTEXTURE_2D,
+            builtin=mujoco.mjtBuiltin.mjBUILTIN_FLAT,
+            width=TEXTURE_SIZE,
+            height=TEXTURE_SIZE,
+            nchannel=3,
+        )
+        material = spec.add_material(name=name, texuniform=True, specular=0.2, shininess=0.3)
+        material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
+    box, plane = mujoco.mjtGeom.mjGEOM_BOX, mujoco.mjtGeom.mjGEOM_PLANE
+    world.add_geom(
+        name="table", type=box, size=TABLE_HALF, pos=(0, 0, -TABLE_HALF[2]), material="table", friction=(1.0, 0.005, 0.0001)
+    )
+    inert = {"contype": 0, "conaffinity": 0, "group": 2}
+    for i, (x, y) in enumerate(((1, 1), (1, -1), (-1, 1), (-1, -1))):
+        leg = (x * (TABLE_HALF[0] - 0.04), y * (TABLE_HALF[1] - 0.04), FLOOR / 2 - 0.02)
+        world.add_geom(name=f"leg-{i}", type=box, size=(0.03, 0.03, -FLOOR / 2 - 0.02), pos=leg, rgba=(0.3, 0.3, 0.32, 1), **inert)
+    world.add_geom(
+        name="pedestal", type=box, size=(0.13, 0.13, -FLOOR / 2), pos=(-0.615, 0, FLOOR / 2), rgba=(0.25, 0.26, 0.28, 1), **inert
+    )
+    world.add_geom(name="floor", type=plane, size=(4, 4, 1), pos=(0, 0, FLOOR), material="floor", **inert)
+    walls = {"back": (-1.7, 0, math.pi / 2), "left": (0, 2.0, 0.0), "right": (0, -2.0, math.pi), "front": (2.5, 0, -math.pi / 2)}
+    for name, (x, y, turn) in walls.items():
+        world.add_geom(
+            name=f"wall-{name}", type=plane, size=(3, 2, 1), pos=(x, y, FLOOR + 2), quat=_wall_quat(turn), material="wall", **inert
+        )
+    for i in range(LAMPS):
+        world.add_light(name=f"lamp-{i}", type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, pos=(0, 0, 2), dir=(0, 0, -1))
+    world.add_camera(name="world")
+    return spec
+
+
+def _wall_quat(turn: float) -> np.ndarray:
+    """A plane standing upright, facing along -y turned by `turn` about z."""
+    upright, about_z, quat = np.zeros(4), np.zeros(4), np.zeros(4)
+    mujoco.mju_axisAngle2Quat(upright, np.array([1.0, 0, 0]), math.pi / 2)
+    mujoco.mju_axisAngle2Quat(about_z, np.array([0, 0, 1.0]), turn)
+    mujoco.mju_mulQuat(quat, about_z, upright)
+    return quat
+
+
+def _index(model: mujoco.MjModel, robot: RobotAsset, assets: dict[str, ObjectAsset]) -> Built:
+    body = {id: model.body(id).id for id in assets}
+    of_body = np.full(model.nbody, NOBODY)
+    for i in range(model.nbody):
+        name = model.body(i).name
+        if name.startswith("robot/"):
+            part = name.removeprefix("robot/")
+            left, right = robot.finger_bodies
+            of_body[i] = LEFT_FINGER if part in left else RIGHT_FINGER if part in right else REST_OF_ROBOT
+    for index, id in enumerate(assets):
+        of_body[np.asarray([model.body_rootid[i] == body[id] for i in range(model.nbody)])] = index
+    owner = of_body[model.geom_bodyid]
+    owner[model.geom("table").id] = TABLE
+    arm = [model.joint("robot/" + name) for name in robot.joints]
+    return Built(
+        model=model,
+        robot=robot,
+        assets=assets,
+        body=body,
+        free={id: model.joint(id).qposadr[0] for id, asset in assets.items() if not asset.fixed},
+        drawer={id: model.joint(f"{id}/drawer").id for id, asset in assets.items() if asset.drawer},
+        owner=owner,
+        corners={id: _corners(model, body[id]) for id in assets},
+        arm_qpos=np.array([joint.qposadr[0] for joint in arm]),
+        arm_dof=np.array([joint.dofadr[0] for joint in arm]),
+        finger_qpos=np.array([model.joint("robot/" + name).qposadr[0] for name in robot.fingers]),
+        grip_site=model.site("robot/" + robot.grip_site).id,
+        pristine={name: getattr(model, name).copy() for name in _WRITTEN},
+    )
+
+
+def _corners(model: mujoco.MjModel, body: int) -> np.ndarray:
+    """The corners of the bounding boxes of a body's collision geoms, in the body's frame, (n, 3)."""
+    found = []
+    for geom in np.flatnonzero((model.geom_bodyid == body) & (model.geom_contype > 0)):
+        center, half = model.geom_aabb[geom][:3], model.geom_aabb[geom][3:]
+        signs = np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 1])).reshape(3, -1).T
+        rotation = np.zeros(9)
+        mujoco.mju_quat2Mat(rotation, model.geom_quat[geom])
+        found.append((center + signs * half) @ rotation.reshape(3, 3).T + model.geom_pos[geom])
+    return np.concatenate(found) if found else np.zeros((1, 3))
+
+
+def write(built: Built, scene: Scene) -> None:
+    """Set every number of `scene` that lives in the model. The initial state is set by World.reset."""
+    model = built.model
+    for name, value in built.pristine.items():
+        getattr(model, name)[:] = value
+    for index, item in enumerate(scene.objects):
+        mine = built.owner == index
+        model.geom_rgba[mine, :3] *= item.tint
+        model.geom_friction[mine] *= scene.dynamics.object_friction
+        bodies = np.unique(model.geom_bodyid[mine])
+        model.body_mass[bodies] *= scene.dynamics.object_mass
+        model.body_inertia[bodies] *= scene.dynamics.object_mass
+        if item.id not in built.free:
+            model.body_pos[built.body[item.id]] = item.position
+            model.body_quat[built.body[item.id]] = yaw_quat(item.yaw)
+    _write_lights(model, scene)
+    for camera in scene.cameras:
+        id = model.camera(camera.mount).id
+        model.cam_pos[id] = camera.position
+        model.cam_quat[id] = camera_quat(camera)
+        model.cam_fovy[id] = camera.fovy
+    for name in SURFACES:
+        surface: Surface = getattr(scene.surfaces, name)
+        model.mat_texrepeat[model.material(name).id] = TEXTURES.get(surface.texture).repeat
+
+
+def _write_lights(model: mujoco.MjModel, scene: Scene) -> None:
+    model.vis.headlight.ambient[:] = scene.lights.ambient
+    model.vis.headlight.diffuse[:] = 0.0
+    model.vis.headlight.specular[:] = 0.0
+    model.light_active[:] = 0
+    model.light_ambient[:] = 0.0
+    for i, lamp in enumerate(scene.lights.lamps):
+        direction = np.asarray(lamp.direction) / np.linalg.norm(lamp.direction)
+        model.light_active[i] = 1
+        model.light_dir[i] = direction
+        model.light_pos[i] = np.array([-0.1, 0.0, 0.1]) - 2.0 * direction  # where the shadow is computed from
+        model.light_diffuse[i] = lamp.diffuse
+        model.light_specular[i] = lamp.specular
+        model.light_castshadow[i] = lamp.shadow
+
+
+def surface_image(surface: Surface) -> np.ndarray:
+    """The picture of a surface, TEXTURE_SIZE x TEXTURE_SIZE x 3 uint8."""
+    image = textures.render(TEXTURES.get(surface.texture), TEXTURE_SIZE)
+    if surface.other is None or surface.weight == 0.0:
+        return image
+    other = textures.render(TEXTURES.get(surface.other), TEXTURE_SIZE)
+    return np.rint((1 - surface.weight) * image + surface.weight * other).astype(np.uint8)
+
+
+def yaw_quat(yaw: float) -> np.ndarray:
+    """Rotation by `yaw` (rad) about z as a unit quaternion (w, x, y, z)."""
+    return np.array([math.cos(yaw / 2), 0.0, 0.0, math.sin(yaw / 2)])
+
+
+def camera_quat(camera: Camera) -> np.ndarray:
+    """Orientation (w, x, y, z) of a camera that looks at its target; MuJoCo cameras look along -z, y up."""
+    forward = np.asarray(camera.target) - camera.position
+    forward /= np.linalg.norm(forward)
+    right = np.cross(forward, camera.up)
+    right /= np.linalg.norm(right)
+    quat = np.zeros(4)
+    mujoco.mju_mat2Quat(quat, np.stack([right, np.cross(right, forward), -forward], axis=1).ravel())
+    return quat
+
+
+def forget() -> None:
+    """Drop all compiled models (for measuring what compiling costs)."""
+    _cache.clear()

@@ -1,0 +1,115 @@
+"""The conditions of goals and stages: what can be said of a world, such as ``on(target, receptacle)``.
+
+Each is a function of a World and object ids; numbers are metres. Frames and thresholds are in the docstrings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from oodbench.errors import nearest
+
+if TYPE_CHECKING:
+    from oodbench.sim.world import World
+
+PREDICATES: dict[str, Callable[..., bool]] = {}
+
+NEAR = 0.03  # how far from the grasp point the gripper counts as arrived (m)
+LIFTED = 0.02  # (m)
+CONTACT_GAP = 0.012  # how far above a support the underside may be and still lie on it (m)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A predicate and its arguments."""
+
+    name: str
+    args: tuple[str | float, ...]
+
+    @classmethod
+    def parse(cls, text: str, ids: Collection[str]) -> Condition:
+        """From text, checked against the predicates that exist and the object `ids` of the scene.
+
+        Raises ValueError with the nearest valid name.
+        """
+        found = re.fullmatch(r"\s*([\w-]+)\(([^()]*)\)\s*", text)
+        if not found:
+            raise ValueError(f"condition {text!r}: must look like name(object, ...)")
+        name = found[1]
+        if name not in PREDICATES:
+            raise ValueError(f"condition {text!r}: no predicate {name!r}; {_advice(name, PREDICATES)}")
+        args: list[str | float] = []
+        for arg in filter(None, (part.strip() for part in found[2].split(","))):
+            if re.fullmatch(r"-?\d*\.?\d+", arg):
+                args.append(float(arg))
+            elif arg in ids:
+                args.append(arg)
+            else:
+                raise ValueError(f"condition {text!r}: no object {arg!r} in the scene; {_advice(arg, ids)}")
+        expected = PREDICATES[name].__code__.co_argcount - 1
+        if len(args) != expected:
+            raise ValueError(f"condition {text!r}: {name} takes {expected} arguments, not {len(args)}")
+        return cls(name, tuple(args))
+
+    def holds(self, world: World) -> bool:
+        return PREDICATES[self.name](world, *self.args)
+
+
+def _advice(name: str, choices: Collection[str]) -> str:
+    near = nearest(name, choices)
+    return f"did you mean {near!r}?" if near else f"choose one of: {', '.join(sorted(choices))}"
+
+
+def predicate(function: Callable[..., bool]) -> Callable[..., bool]:
+    """Register a predicate under its name, with hyphens for underscores."""
+    PREDICATES[function.__name__.replace("_", "-")] = function
+    return function
+
+
+@predicate
+def reached(world: World, id: str) -> bool:
+    """The point between the fingertips is within 3 cm of where the object is to be held, or touches it."""
+    return world.touching_gripper(id) or float(np.linalg.norm(world.grip_position - world.grasp_point(id))) < NEAR
+
+
+@predicate
+def grasped(world: World, id: str) -> bool:
+    """Both fingers touch the object."""
+    return world.held(id)
+
+
+@predicate
+def lifted(world: World, id: str) -> bool:
+    """The object is held, and 2 cm higher than where the episode began."""
+    return bool(world.position(id)[2] - world.initial_position(id)[2] > LIFTED and world.held(id))
+
+
+@predicate
+def on(world: World, id: str, support: str) -> bool:
+    """The object touches the support, its centre is above the supporting area and its underside is on it.
+
+    The area is the support's disc or rectangle. "On it" is between 1.2 cm below and 1.2 cm above the surface,
+    measured at the lowest point of the object.
+    """
+    area = world.asset(support).support
+    if area is None:
+        return False
+    x, y, _ = world.in_frame(support, world.center(id))
+    inside = x * x + y * y <= area.radius**2 if area.radius else abs(x) <= area.half[0] and abs(y) <= area.half[1]
+    if not inside or not world.touching(id, support):
+        return False
+    return abs(world.lowest_point(id) - world.position(support)[2] - area.height) <= CONTACT_GAP
+
+
+@predicate
+def opened(world: World, id: str, share: float) -> bool:
+    """The drawer is out by at least this share of its travel."""
+    return world.opening(id) >= share
+
+
+PREDICATES_DOC = {name: (function.__doc__ or "").split("\n")[0] for name, function in PREDICATES.items()}

@@ -1,0 +1,208 @@
+"""What a task is: a TOML file that says what is asked, in which distribution of scenes, and what counts as done."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from oodbench import toml
+from oodbench.catalogue import OBJECTS, Kind, ObjectAsset, Split, objects, textures
+from oodbench.errors import SpecError
+from oodbench.paths import data_dir
+from oodbench.registry import Registry
+from oodbench.scene import (
+    Camera,
+    Goal,
+    Instruction,
+    Key,
+    Lamp,
+    Lights,
+    Object,
+    Robot,
+    Scene,
+    Stage,
+    Surface,
+    Surfaces,
+    Timing,
+)
+from oodbench.seeding import generator
+from oodbench.sim.predicates import Condition
+
+NAMESPACE = "oodbench-1"  # of the random streams when no suite names another
+GAP = 0.025  # least distance between the footprints of two objects (m)
+
+# The cameras that every task has. `image` looks over the table at the robot, as LIBERO's agentview does; `wrist_image`
+# sits on the hand and looks past the fingers.
+CAMERAS = (
+    Camera(
+        name="image", mount="world", position=(0.55, 0.0, 0.58), target=(-0.14, 0.0, 0.04), up=(0.0, 0.0, 1.0), fovy=45.0
+    ),
+    Camera(
+        name="wrist_image", mount="hand", position=(0.085, 0.0, 0.03), target=(0.02, 0.0, 0.16), up=(1.0, 0.0, 0.0), fovy=75.0
+    ),
+)
+LIGHTS = Lights(
+    ambient=(0.35, 0.35, 0.35),
+    lamps=(
+        Lamp(direction=(-0.3, 0.25, -1.0), diffuse=(0.55, 0.55, 0.55)),
+        Lamp(direction=(0.5, -0.6, -0.8), diffuse=(0.2, 0.2, 0.2), specular=(0.0, 0.0, 0.0), shadow=False),
+    ),
+)
+PANDA_HOME = (0.0, math.pi / 16, 0.0, -math.pi / 2 - math.pi / 3, 0.0, math.pi - 0.2, math.pi / 4)  # robosuite's
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Region(_Data):
+    """A rectangle on the table: centre and half extents (m), and a range of yaw (degrees)."""
+
+    center: tuple[float, float]
+    half: tuple[float, float] = (0.0, 0.0)
+    yaw: tuple[float, float] = (0.0, 0.0)
+
+    def sample(self, rng: np.random.Generator, margin: float = 0.0) -> tuple[float, float, float]:
+        """x, y (m) and yaw (rad), uniform; `margin` (m) widens the rectangle on every side."""
+        x, y = (c + (h + margin) * u for c, h, u in zip(self.center, self.half, rng.uniform(-1, 1, 2), strict=True))
+        return x, y, math.radians(rng.uniform(*self.yaw))
+
+
+class Role(_Data):
+    """One object of the task: which kind of thing plays it, and where it may lie."""
+
+    id: str
+    kind: Kind
+    region: Region
+    different: str | None = None  # another role, from which its asset must differ
+
+    def candidates(self, split: Split) -> list[ObjectAsset]:
+        return objects(self.kind, split)
+
+
+class Wording(_Data):
+    """One way to ask. `{role}` stands for the label of the object in that role."""
+
+    text: str
+    split: Split
+    level: int = Field(0, ge=0, le=5)  # 0 for train; else how far from the training wordings, as Shift paraphrase says
+
+
+class GoalFile(_Data):
+    success: tuple[str, ...]
+    stages: tuple[Stage, ...]
+
+
+class Task(_Data):
+    """tasks/<name>.toml.
+
+    manipulated: the role that the gripper must take hold of.
+    """
+
+    name: str
+    version: int
+    summary: str
+    horizon: int = Field(gt=0)  # control steps
+    manipulated: str
+    role: tuple[Role, ...]
+    wording: tuple[Wording, ...]
+    goal: GoalFile
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Task:
+        ids = [role.id for role in self.role]
+        if len(set(ids)) != len(ids):
+            raise ValueError(f"role: two roles are called {max(ids, key=ids.count)!r}")
+        if self.manipulated not in ids:
+            raise ValueError(f"manipulated: no role is called {self.manipulated!r}")
+        for condition in (*self.goal.success, *(stage.condition for stage in self.goal.stages)):
+            Condition.parse(condition, ids)
+        for split in ("train", "dev", "test"):
+            if not any(wording.split == split for wording in self.wording):
+                raise ValueError(f"wording: none of split {split!r}")
+        for wording in self.wording:
+            try:
+                wording.text.format(**dict.fromkeys(ids, ""))
+            except (KeyError, IndexError, ValueError) as error:
+                raise ValueError(f"wording: {wording.text!r} names no role: {error}") from error
+        return self
+
+    def sample(self, seed: int, namespace: str = NAMESPACE) -> Scene:
+        """The in-distribution scene of `seed`: train objects, train wordings, train surfaces, the standard view.
+
+        Every group of draws has a stream of its own, named by (namespace, task, seed).
+        """
+        key = Key(namespace=namespace, task=self.name, seed=seed)
+        chosen = self._assets(key)
+        text = self._stream(key, "wording").choice([w.text for w in self.wording if w.split == "train"])
+        surfaces = {
+            name: Surface(texture=self._stream(key, "surface", name).choice([t.name for t in textures(name, "train")]))
+            for name in ("table", "floor", "wall")
+        }
+        return Scene(
+            key=key,
+            instruction=self.instruct(str(text), {id: asset.label for id, asset in chosen.items()}),
+            goal=Goal(manipulated=self.manipulated, success=self.goal.success, stages=self.goal.stages),
+            objects=self._layout(key, chosen),
+            surfaces=Surfaces(**surfaces),
+            lights=LIGHTS,
+            cameras=CAMERAS,
+            robot=Robot(name="panda", qpos=self._home(key)),
+            timing=Timing(horizon=self.horizon),
+        )
+
+    def instruct(self, wording: str, labels: dict[str, str]) -> Instruction:
+        """The instruction that `wording` makes when the roles carry `labels`."""
+        return Instruction(text=wording.format(**labels), wording=wording)
+
+    def region(self, id: str) -> Region:
+        return next(role.region for role in self.role if role.id == id)
+
+    @staticmethod
+    def _stream(key: Key, *name: str) -> np.random.Generator:
+        return generator(key.namespace, key.task, key.seed, *name)
+
+    def _assets(self, key: Key) -> dict[str, ObjectAsset]:
+        chosen: dict[str, ObjectAsset] = {}
+        for role in self.role:
+            pool = role.candidates("train")
+            if role.different:
+                pool = [asset for asset in pool if asset != chosen[role.different]]
+            if not pool:
+                raise SpecError(f"task {self.name!r}: no train object of kind {role.kind!r} for role {role.id!r}")
+            chosen[role.id] = pool[self._stream(key, "asset", role.id).integers(len(pool))]
+        return chosen
+
+    def _layout(self, key: Key, chosen: dict[str, ObjectAsset]) -> tuple[Object, ...]:
+        rng = self._stream(key, "layout")
+        for _ in range(1000):
+            poses = {role.id: role.region.sample(rng) for role in self.role}
+            placed = tuple(
+                Object(id=id, asset=chosen[id].name, position=(x, y, 0.0), yaw=yaw) for id, (x, y, yaw) in poses.items()
+            )
+            if all(is_clear(item, placed[:i]) for i, item in enumerate(placed)):
+                return placed
+        raise SpecError(f"task {self.name!r}: the regions of its roles leave no room for {[a.name for a in chosen.values()]}")
+
+    def _home(self, key: Key) -> tuple[float, ...]:
+        """robosuite's initial posture with its initialisation noise (standard deviation 0.02 rad)."""
+        return tuple(np.asarray(PANDA_HOME) + 0.02 * self._stream(key, "robot").standard_normal(7).clip(-2, 2))
+
+
+def is_clear(item: Object, others: tuple[Object, ...], gap: float = GAP) -> bool:
+    """Whether the footprint of `item` keeps `gap` (m) from those of `others`."""
+    radius = OBJECTS.get(item.asset).radius
+    return all(
+        math.dist(item.position[:2], other.position[:2]) >= radius + OBJECTS.get(other.asset).radius + gap
+        for other in others
+        if other.id != item.id
+    )
+
+
+def _load(path: Path) -> Task:
+    return toml.load(path, Task)
+
+
+TASKS: Registry[Task] = Registry("task", data_dir("tasks"), _load)

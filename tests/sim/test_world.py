@@ -1,0 +1,257 @@
+"""The world plays what the scene says, the same every time, whatever was played before."""
+
+import numpy as np
+import pytest
+
+from oodbench.errors import OodbenchError
+from oodbench.expert import Expert
+from oodbench.policies.base import EpisodeInfo
+from oodbench.scene import Event
+from oodbench.seeding import generator
+from oodbench.shift import ShiftSpec
+from oodbench.sim import build
+from oodbench.sim.world import World
+from oodbench.task import TASKS
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return World("fast")
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return TASKS.get("put-on").sample(3)
+
+
+def _play(world, scene, steps=40, look=False):
+    world.reset(scene)
+    for action in generator("test").uniform(-1, 1, (steps, 7)):
+        if look:
+            _ = world.observation(64).image
+        world.step(action)
+    return world.outcome_sha256()
+
+
+def _solve(world, scene):
+    expert = Expert()
+    expert.bind(world)
+    world.reset(scene)
+    expert.reset(EpisodeInfo(scene.key.task, scene.instruction.text, 0, scene.timing.horizon, 20.0))
+    while not world.status.settled and world.steps < scene.timing.horizon:
+        world.step(expert.act(world.observation())[0])
+    return world.status
+
+
+def test_in_place_reset_equals_a_fresh_compile(world, scene):
+    """What was played before leaves no trace: not in the outcome, not in any field of the model."""
+    fresh = _play(World("fast"), scene)
+    task = TASKS.get("put-on")
+    for text in (
+        "visual.lighting@5+visual.camera-pose@5+visual.table-texture@5",
+        "execution.object-pose@5+execution.robot-init@5",
+        "execution.action-latency@5",
+    ):
+        _play(world, ShiftSpec.parse(text).apply(scene, task=task))
+    heavy = scene.but(dynamics=scene.dynamics.but(object_mass=3.0, object_friction=0.4))
+    _play(world, heavy.replace_object("target", tint=(0.2, 0.5, 1.0)))
+    assert _play(world, scene) == fresh
+    kept = {name: getattr(world.model, name).copy() for name in _arrays(world.model)}
+    build.forget()
+    world.reset(scene)
+    for name, value in kept.items():
+        if name != "tex_data":
+            assert np.array_equal(value, getattr(world.model, name)), name
+
+
+def _arrays(model):
+    return [n for n in dir(model) if not n.startswith("_") and isinstance(getattr(model, n), np.ndarray)]
+
+
+def test_looking_does_not_change_what_happens(world, scene):
+    assert _play(world, scene, look=True) == _play(world, scene, look=False)
+
+
+def test_pictures_are_the_same_after_other_scenes(world, scene):
+    world.reset(scene)
+    first = world.render(size=96)
+    other = ShiftSpec.parse("visual.table-texture@5+visual.lighting@4").apply(scene, task=TASKS.get("put-on"))
+    world.reset(other)
+    assert not np.array_equal(world.render(size=96), first)
+    world.reset(TASKS.get("stack").sample(1))
+    world.render(size=96)
+    world.reset(scene)
+    assert np.array_equal(world.render(size=96), first)
+
+
+def test_observation_is_lazy_upright_and_of_one_moment(world, scene):
+    world.reset(scene)
+    observation = world.observation(96)
+    assert set(observation) == {"image", "wrist_image", "state", "instruction"}
+    assert observation.image.shape == (96, 96, 3)
+    assert observation.image.dtype == np.uint8
+    assert observation.state.shape == (8,)
+    assert observation.state.dtype == np.float32
+    late = world.observation(96)
+    early = world.observation(96)
+    _ = early.image
+    world.step(np.zeros(7))
+    assert early.image.shape == (96, 96, 3), "what was looked at stays"
+    with pytest.raises(OodbenchError, match="earlier step"):
+        _ = late.image
+
+
+def test_upright_means_that_the_robot_is_in_the_upper_half(world, scene):
+    world.reset(scene)
+    segments = world.render("image", 128, "segmentation")
+    robot = np.isin(segments, np.flatnonzero(np.isin(world.built.owner, (-3, -4, -5))))
+    rows = np.flatnonzero(robot.any(axis=1))
+    assert rows.mean() < 64
+
+
+def test_segmentation_and_depth_agree_with_the_state(world, scene):
+    world.reset(scene)
+    segments = world.observation(256).segmentation()
+    assert {0, 1} <= set(np.unique(segments))
+    depth = world.observation(256).depth()
+    rows, columns = np.nonzero(segments == 0)
+    camera = np.array(scene.cameras[0].position)
+    along = np.array(scene.cameras[0].target) - camera
+    along /= np.linalg.norm(along)
+    expected = (world.center("target") - camera) @ along
+    assert abs(np.median(depth[rows, columns]) - expected) < 0.03
+
+
+def test_a_zero_action_holds_the_hand_still(world, scene):
+    world.reset(scene)
+    for _ in range(10):
+        world.step(np.zeros(7))
+    start = world.grip_position.copy()
+    for _ in range(40):
+        world.step(np.zeros(7))
+    assert np.linalg.norm(world.grip_position - start) < 0.001
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_translation_follows_the_robosuite_convention(world, scene, axis):
+    """An action component of 1 moves the hand by 5 cm in the frame of the robot's base."""
+    world.reset(scene)
+    start = world.grip_position.copy()
+    action = np.zeros(7)
+    action[axis] = 0.5
+    for _ in range(4):
+        world.step(action)
+    for _ in range(10):
+        world.step(np.zeros(7))
+    moved = world.grip_position - start
+    expected = np.zeros(3)
+    expected[axis] = 4 * 0.5 * 0.05
+    assert np.allclose(moved, expected, atol=0.004)
+
+
+def test_rotation_follows_the_robosuite_convention(world, scene):
+    world.reset(scene)
+    before = world.data.site_xmat[world.built.grip_site].reshape(3, 3).copy()
+    for _ in range(4):
+        world.step(np.array([0, 0, 0, 0, 0, 0.2, 0]))
+    for _ in range(10):
+        world.step(np.zeros(7))
+    turn = world.data.site_xmat[world.built.grip_site].reshape(3, 3) @ before.T
+    assert np.isclose(np.arctan2(turn[1, 0], turn[0, 0]), 4 * 0.2 * 0.5, atol=0.02)
+
+
+def test_gripper_minus_one_opens_plus_one_closes(world, scene):
+    world.reset(scene)
+    for _ in range(20):
+        world.step(np.array([0, 0, 0, 0, 0, 0, 1.0]))
+    assert world.proprioception()[6] < 0.005
+    for _ in range(20):
+        world.step(np.array([0, 0, 0, 0, 0, 0, -1.0]))
+    assert world.proprioception()[6] > 0.035
+    assert world.proprioception()[7] < -0.035
+
+
+def test_action_delay_is_in_whole_control_steps(world, scene):
+    delayed = scene.but(timing=scene.timing.but(action_delay=3))
+    action = np.array([1.0, 0, 0, 0, 0, 0, 0])
+    world.reset(delayed)
+    start = world.target_position.copy()
+    moved = []
+    for _ in range(5):
+        world.step(action)
+        moved.append(bool(np.linalg.norm(world.target_position - start) > 0.02))
+    assert moved == [False, False, False, True, True]
+
+
+def test_actuation_gain_and_bias_reach_the_controller(world, scene):
+    world.reset(scene.but(actuation=scene.actuation.but(gain=0.5, bias=(0, 0.2, 0, 0, 0, 0))))
+    start = world.target_position.copy()
+    world.step(np.array([0.8, 0, 0, 0, 0, 0, 0]))
+    assert np.allclose(world.target_position - start, (0.02, 0.01, 0), atol=1e-6)
+
+
+def test_sensor_noise_is_seeded_per_frame_and_applies_from_the_first(world, scene):
+    noisy = scene.but(sensors=scene.sensors.but(image_noise=10.0, state_noise=0.01))
+    world.reset(scene)
+    clean = world.observation(64).image.astype(float)
+    world.reset(noisy)
+    first = world.observation(64)
+    assert 5 < np.abs(first.image - clean).mean() < 11
+    again = world.observation(64)
+    assert np.array_equal(first.image, again.image)
+    assert np.array_equal(first.state, again.state)
+    world.step(np.zeros(7))
+    assert not np.array_equal(world.observation(64).image - first.image, np.zeros((64, 64, 3)))
+
+
+def test_an_event_moves_the_object_at_its_step(world, scene):
+    event = Event(step=5, object="target", position=(0.05, -0.2, 0.0), yaw=1.0)
+    world.reset(scene.but(events=(event,)))
+    for _ in range(5):
+        world.step(np.zeros(7))
+    assert np.linalg.norm(world.position("target")[:2] - (0.05, -0.2)) > 0.03
+    world.step(np.zeros(7))
+    assert np.linalg.norm(world.position("target")[:2] - (0.05, -0.2)) < 0.005
+
+
+def test_success_needs_release_and_rest(world, scene):
+    """The goal holds while the object is still in the hand, but that is `ever`, not `settled`."""
+    seen_before_settled = False
+    expert = Expert()
+    expert.bind(world)
+    world.reset(scene)
+    expert.reset(EpisodeInfo("put-on", "", 0, 160, 20.0))
+    while not world.status.settled and world.steps < 160:
+        world.step(expert.act(world.observation())[0])
+        status = world.status
+        seen_before_settled |= status.ever and not status.settled
+        if status.settled:
+            assert not world.touching_gripper("target")
+            assert world.touching("target", "receptacle")
+    assert world.status.settled
+    assert seen_before_settled
+
+
+def test_failures_are_told_apart(world, scene):
+    world.reset(scene)
+    assert world.status.failure == "never-reached"
+    beside = scene.replace_object("target", position=scene.object("receptacle").position)
+    world.reset(beside.replace_object("receptacle", position=(-0.1, -0.25, 0.0)))
+    for _ in range(10):
+        world.step(np.zeros(7))
+    assert not world.status.final
+
+
+@pytest.mark.parametrize("name", TASKS.names())
+def test_the_expert_solves_every_task(world, name):
+    for seed in range(3):
+        status = _solve(world, TASKS.get(name).sample(100 + seed))
+        assert status.settled, status
+        steps = [step for step in status.stages.values()]
+        assert None not in steps
+        assert steps == sorted(steps)
+
+
+def test_stepping_before_reset_is_refused():
+    with pytest.raises(OodbenchError, match="reset"):
+        World("fast").step(np.zeros(7))
