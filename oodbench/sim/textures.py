@@ -1,0 +1,208 @@
+"""Surface pictures: tileable, deterministic, drawn from noise and geometry. Colours are sRGB 0..255."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from oodbench.catalogue import TextureAsset
+from oodbench.errors import AssetError, nearest
+from oodbench.seeding import generator
+
+Colour = tuple[int, int, int]
+Draw = Callable[..., np.ndarray]
+GENERATORS: dict[str, Draw] = {}
+
+
+def render(asset: TextureAsset, size: int = 512) -> np.ndarray:
+    """The picture of a texture, (size, size, 3) uint8; its opposite edges fit together. Cached; do not write to it.
+
+    Raises AssetError for an unknown generator or option.
+    """
+    return _render(asset.name, asset.generator, asset.seed, tuple(sorted(_frozen(asset.options).items())), size)
+
+
+@lru_cache(maxsize=128)
+def _render(name: str, kind: str, seed: int, options: tuple[tuple[str, Any], ...], size: int) -> np.ndarray:
+    if kind not in GENERATORS:
+        near = nearest(kind, GENERATORS)
+        raise AssetError(f"texture {name!r}: no generator {kind!r}" + (f"; did you mean {near!r}?" if near else ""))
+    try:
+        image = GENERATORS[kind](generator("texture", name, seed), size, **dict(options))
+    except TypeError as error:
+        raise AssetError(f"texture {name!r}: {error}") from error
+    image = np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    image.flags.writeable = False
+    return image
+
+
+def _frozen(options: dict[str, Any]) -> dict[str, Any]:
+    freeze = lambda v: tuple(map(freeze, v)) if isinstance(v, list | tuple) else v  # noqa: E731
+    return {key: freeze(value) for key, value in options.items()}
+
+
+def _generator(draw: Draw) -> Draw:
+    GENERATORS[draw.__name__] = draw
+    return draw
+
+
+def _noise(rng: np.random.Generator, size: int, rough: float = 2.0, stretch: float = 1.0, low: float = 1.0) -> np.ndarray:
+    """Periodic noise with a 1/f^rough spectrum above `low` cycles a tile, zero mean and unit deviation, (size, size).
+
+    stretch > 1 draws it out along the first axis (the grain of wood).
+    """
+    fy, fx = np.meshgrid(np.fft.fftfreq(size) * size, np.fft.rfftfreq(size) * size, indexing="ij")
+    frequency = np.hypot(fy * stretch, fx)
+    weight = np.where(frequency >= low, np.maximum(frequency, 1.0) ** -rough, 0.0)
+    field = np.fft.irfft2(np.fft.rfft2(rng.standard_normal((size, size))) * weight, s=(size, size))
+    return (field - field.mean()) / field.std()
+
+
+def _mix(a: Any, b: Any, share: np.ndarray) -> np.ndarray:
+    share = np.clip(share, 0, 1)[..., None]
+    return (1 - share) * np.asarray(a, float) + share * np.asarray(b, float)
+
+
+def _grid(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Row and column coordinates in [0, 1)."""
+    axis = np.arange(size) / size
+    return np.meshgrid(axis, axis, indexing="ij")
+
+
+@_generator
+def wood(rng: np.random.Generator, size: int, light: Colour, dark: Colour, planks: int = 4, contrast: float = 1.0) -> np.ndarray:
+    """Planks side by side with grain along the rows' axis."""
+    rows, columns = _grid(size)
+    grain = _noise(rng, size, 1.6, 12.0) + 0.5 * _noise(rng, size, 0.7, 40.0)
+    rings = np.sin(math.tau * (3 * planks * columns + 0.35 * _noise(rng, size, 2.4, 4.0)))
+    share = 0.45 + contrast * (0.13 * grain + 0.10 * rings)
+    plank = np.floor(columns * planks).astype(int)
+    share += 0.22 * (rng.uniform(-0.5, 0.5, planks)[plank])
+    image = _mix(light, dark, share)
+    seam = np.minimum(columns * planks % 1, 1 - columns * planks % 1) < 0.012
+    ends = np.abs((rows + rng.uniform(size=planks)[plank]) % 1 - 0.5) < 0.002
+    image[seam | (ends & (planks > 1))] *= 0.55
+    return image
+
+
+@_generator
+def speckle(rng: np.random.Generator, size: int, base: Colour, spots: tuple[Colour, ...], amount: float = 0.3) -> np.ndarray:
+    """Granite: fine grains of several colours."""
+    image = np.broadcast_to(np.asarray(base, float), (size, size, 3)).copy()
+    image += 6 * _noise(rng, size, 1.0)[..., None]
+    for colour in spots:
+        field = _noise(rng, size, 0.6, 1.0, 12.0)
+        image = _mix_into(image, colour, field > np.quantile(field, 1 - amount / len(spots)))
+    return image
+
+
+def _mix_into(image: np.ndarray, colour: Colour, where: np.ndarray, share: float = 0.75) -> np.ndarray:
+    image[where] = (1 - share) * image[where] + share * np.asarray(colour, float)
+    return image
+
+
+@_generator
+def marble(rng: np.random.Generator, size: int, base: Colour, vein: Colour, veins: int = 3) -> np.ndarray:
+    """Soft clouds crossed by veins."""
+    rows, columns = _grid(size)
+    warp = _noise(rng, size, 1.9)
+    ridge = np.abs(np.sin(math.pi * (veins * rows + 2 * columns * 1.0 + 0.55 * warp)))
+    share = np.exp(-9 * ridge) * 0.8 + 0.10 * (1 + _noise(rng, size, 1.7))
+    return _mix(base, vein, share)
+
+
+@_generator
+def tiles(rng: np.random.Generator, size: int, colour: Colour, joint: Colour, count: int = 4, vary: float = 8.0) -> np.ndarray:
+    """Square tiles with joints."""
+    rows, columns = _grid(size)
+    shade = rng.normal(0, vary, (count, count))[(rows * count).astype(int), (columns * count).astype(int)]
+    image = np.asarray(colour, float) + shade[..., None] + 3 * _noise(rng, size, 1.0)[..., None]
+    edge = np.minimum.reduce([x * count % 1 for x in (rows, columns)] + [1 - x * count % 1 for x in (rows, columns)])
+    image[edge < 0.02] = joint
+    return image
+
+
+@_generator
+def checker(rng: np.random.Generator, size: int, a: Colour, b: Colour, count: int = 8) -> np.ndarray:
+    """A chess board pattern; `count` must be even to tile."""
+    rows, columns = _grid(size)
+    odd = ((rows * count).astype(int) + (columns * count).astype(int)) % 2
+    return _mix(a, b, odd) + 2 * _noise(rng, size, 0.8)[..., None]
+
+
+@_generator
+def gingham(rng: np.random.Generator, size: int, base: Colour, check: Colour, count: int = 8) -> np.ndarray:
+    """Crossing bands of a table cloth."""
+    rows, columns = _grid(size)
+    across, along = ((x * count).astype(int) % 2 for x in (rows, columns))
+    weave = 3 * np.sin(math.tau * 96 * rows) * np.sin(math.tau * 96 * columns)
+    return _mix(base, check, 0.5 * (across + along)) + weave[..., None]
+
+
+@_generator
+def stripes(rng: np.random.Generator, size: int, colours: tuple[Colour, ...], count: int = 4) -> np.ndarray:
+    """Bands of the colours in turn, `count` times a tile."""
+    _, columns = _grid(size)
+    index = (columns * count * len(colours)).astype(int) % len(colours)
+    return np.asarray(colours, float)[index] + 4 * _noise(rng, size, 0.5)[..., None]
+
+
+@_generator
+def fabric(rng: np.random.Generator, size: int, colour: Colour, threads: int = 64, depth: float = 10.0) -> np.ndarray:
+    """A plain weave."""
+    rows, columns = _grid(size)
+    warp, weft = np.sin(math.tau * threads * columns), np.sin(math.tau * threads * rows)
+    over = ((rows * threads).astype(int) + (columns * threads).astype(int)) % 2
+    return np.asarray(colour, float) + (depth * np.where(over, warp, weft) + 4 * _noise(rng, size, 1.2))[..., None]
+
+
+@_generator
+def plaster(rng: np.random.Generator, size: int, colour: Colour, rough: float = 5.0) -> np.ndarray:
+    """A painted or plastered surface, almost plain."""
+    return np.asarray(colour, float) + (rough * _noise(rng, size, 1.3) + 0.5 * rough * _noise(rng, size, 0.4))[..., None]
+
+
+@_generator
+def concrete(rng: np.random.Generator, size: int, colour: Colour, stain: float = 12.0) -> np.ndarray:
+    """Blotchy grey with pores."""
+    image = np.asarray(colour, float) + (stain * _noise(rng, size, 1.8) + 4 * _noise(rng, size, 0.3))[..., None]
+    pores = _noise(rng, size, 0.8, 1.0, 20.0)
+    image[pores > 3.0] *= 0.7
+    return image
+
+
+@_generator
+def bricks(rng: np.random.Generator, size: int, colour: Colour, joint: Colour, rows: int = 8, vary: float = 14.0) -> np.ndarray:
+    """A running bond; `rows` must be even to tile."""
+    across, along = _grid(size)
+    row = (across * rows).astype(int)
+    shifted = (along * rows / 2 + 0.5 * (row % 2)) % (rows / 2)
+    shade = rng.normal(0, vary, (rows, rows))[row, shifted.astype(int)]
+    image = np.asarray(colour, float) + (shade + 5 * _noise(rng, size, 0.9))[..., None]
+    seam = (across * rows % 1 < 0.09) | (shifted % 1 < 0.045)
+    image[seam] = np.asarray(joint, float)
+    return image
+
+
+@_generator
+def terrazzo(rng: np.random.Generator, size: int, base: Colour, chips: tuple[Colour, ...], count: int = 220) -> np.ndarray:
+    """Chips of stone in a smooth ground."""
+    image = np.asarray(base, float) + 2 * _noise(rng, size, 0.8)[..., None]
+    rows, columns = _grid(size)
+    for _ in range(count):
+        (y, x), radius = rng.uniform(size=2), rng.uniform(0.008, 0.028)
+        angle, squeeze = rng.uniform(0, math.pi), rng.uniform(0.4, 1.0)
+        window = int(radius * size) + 2
+        ys, xs = ((int(c * size) + np.arange(-window, window + 1)) % size for c in (y, x))
+        dy = ((rows[np.ix_(ys, xs)] - y + 0.5) % 1) - 0.5
+        dx = ((columns[np.ix_(ys, xs)] - x + 0.5) % 1) - 0.5
+        u, v = dx * math.cos(angle) + dy * math.sin(angle), dy * math.cos(angle) - dx * math.sin(angle)
+        inside = np.abs(u) + np.abs(v) / squeeze < radius
+        patch = image[np.ix_(ys, xs)]
+        patch[inside] = chips[rng.integers(len(chips))]
+        image[np.ix_(ys, xs)] = patch
+    return image
