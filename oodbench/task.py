@@ -44,9 +44,9 @@ CAMERAS = (
     ),
 )
 LIGHTS = Lights(
-    ambient=(0.35, 0.35, 0.35),
+    ambient=(0.42, 0.42, 0.42),
     lamps=(
-        Lamp(direction=(-0.3, 0.25, -1.0), diffuse=(0.55, 0.55, 0.55)),
+        Lamp(direction=(-0.3, 0.25, -1.0), diffuse=(0.48, 0.48, 0.48)),
         Lamp(direction=(0.5, -0.6, -0.8), diffuse=(0.2, 0.2, 0.2), specular=(0.0, 0.0, 0.0), shadow=False),
     ),
 )

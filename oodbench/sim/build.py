@@ -23,6 +23,7 @@ CONTROL_HZ = 20
 SUBSTEPS = round(1 / (CONTROL_HZ * TIMESTEP))
 TABLE_HALF = (0.45, 0.65, 0.02)  # m
 FLOOR = -0.75  # height of the floor (m)
+PEDESTAL = 0.1  # height of the robot's base (m)
 TEXTURE_SIZE = 512
 LAMPS = 4
 SURFACES = ("table", "floor", "wall")
@@ -124,7 +125,7 @@ def _room() -> mujoco.MjSpec:
         leg = (x * (TABLE_HALF[0] - 0.04), y * (TABLE_HALF[1] - 0.04), FLOOR / 2 - 0.02)
         world.add_geom(name=f"leg-{i}", type=box, size=(0.03, 0.03, -FLOOR / 2 - 0.02), pos=leg, rgba=(0.3, 0.3, 0.32, 1), **inert)
     world.add_geom(
-        name="pedestal", type=box, size=(0.13, 0.13, -FLOOR / 2), pos=(-0.615, 0, FLOOR / 2), rgba=(0.25, 0.26, 0.28, 1), **inert
+        name="pedestal", type=box, size=(0.13, 0.13, (PEDESTAL - FLOOR) / 2), pos=(-0.615, 0, (PEDESTAL + FLOOR) / 2), rgba=(0.25, 0.26, 0.28, 1), **inert
     )
     world.add_geom(name="floor", type=plane, size=(4, 4, 1), pos=(0, 0, FLOOR), material="floor", **inert)
     walls = {"back": (-1.7, 0, math.pi / 2), "left": (0, 2.0, 0.0), "right": (0, -2.0, math.pi), "front": (2.5, 0, -math.pi / 2)}

@@ -10,13 +10,19 @@ import numpy as np
 Mesh = tuple[np.ndarray, np.ndarray]  # vertices (n, 3) float, faces (m, 3) int
 
 
-def turned(profile: Sequence[tuple[float, float]], segments: int = 20) -> Mesh:
-    """Revolve a profile of (radius, z) points, bottom to top, about the z axis. Ends off the axis are capped."""
+def turned(profile: Sequence[tuple[float, float]], segments: int = 20, hollow: bool = False) -> Mesh:
+    """Revolve a profile of (radius, z) points, bottom to top, about the z axis.
+
+    Ends off the axis are capped; when `hollow`, the profile is a closed loop instead (a rim).
+    """
     points = [(max(r, 0.0), z) for r, z in profile]
-    if points[0][0] > 0:
-        points.insert(0, (0.0, points[0][1]))
-    if points[-1][0] > 0:
-        points.append((0.0, points[-1][1]))
+    if hollow:
+        points.append(points[0])
+    else:
+        if points[0][0] > 0:
+            points.insert(0, (0.0, points[0][1]))
+        if points[-1][0] > 0:
+            points.append((0.0, points[-1][1]))
     rings = []
     angles = np.linspace(0, math.tau, segments, endpoint=False)
     for r, z in points:

@@ -117,6 +117,7 @@ class Renderer:
         flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
         flags[mujoco.mjtRndFlag.mjRND_SHADOW] = self.quality.shadow > 0 and kind == "rgb"
         flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = kind == "segmentation"
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, context)  # of this model, not of the last one
         mujoco.mjr_render(rect, drawn, context)
         if kind == "depth":
             depth = np.empty((size, size), np.float32)

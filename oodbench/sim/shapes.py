@@ -60,6 +60,7 @@ class Turned(_Part):
     role: Literal["visual", "collision", "both"] = "visual"
     profile: tuple[Vec2, ...]  # (radius, z), bottom to top
     segments: int = 20
+    hollow: bool = False
 
 
 class Sweep(_Part):
@@ -192,7 +193,7 @@ class _Builder:
             case Ellipsoid():
                 return {"type": GEOM.mjGEOM_ELLIPSOID, "size": part.half}, 4.19 * math.prod(part.half)
             case Turned():
-                mesh = meshes.turned(part.profile, part.segments)
+                mesh = meshes.turned(part.profile, part.segments, part.hollow)
             case Sweep():
                 mesh = meshes.sweep(part.path, part.radii, part.segments, part.flat)
             case Slab():
@@ -261,8 +262,8 @@ class _Builder:
         self._panel(self.body, part, (depth, width, gap / 2), (0, 0, 2 * height - gap / 2))
         self._panel(self.body, part, (depth, width, gap / 2), (0, 0, gap / 2))
         for side in (1, -1):
-            self._panel(self.body, part, (depth, gap / 2, height), (0, side * (width - gap / 2), height))
-        self._panel(self.body, part, (gap / 2, width, height), (depth - gap / 2, 0, height))
+            self._panel(self.body, part, (depth, gap / 2, height - gap), (0, side * (width - gap / 2), height))
+        self._panel(self.body, part, (gap / 2, width - gap, height - gap), (depth - gap / 2, 0, height))
         drawer = self.body.add_body(name=f"{self.name}/drawer-body")
         drawer.add_joint(
             name=f"{self.name}/drawer",
