@@ -24,6 +24,7 @@ Point = Callable[[], np.ndarray]
 
 FREE, CAREFUL, PULLING = 0.8, 0.35, 0.5  # speed limits, as shares of the action range
 HOVER = 0.09  # the gripper comes down from this far above a grasp (m)
+FINGERTIP = 0.025  # room for the fingertips over the top of what they come down on (m)
 ARRIVED = 0.012  # a waypoint is reached within this distance (m)
 PRECISE = 0.005
 ALIGNED = 0.08  # and this angle (rad)
@@ -113,9 +114,11 @@ class Expert:
         grasp = lambda: world.grasp_point(item)  # noqa: E731
         self._grip = OPEN
         clear = self._cruise_height(item) + 0.02
+        top = world.position(item)[2] + world.asset(item).height + FINGERTIP
+        above = lambda: grasp() + (0, 0, max(HOVER, clear - grasp()[2], top - grasp()[2]))  # noqa: E731
         if world.grip_position[2] < clear and np.linalg.norm((world.grip_position - grasp())[:2]) > 0.03:
             yield from self._go(lambda: np.array([*world.grip_position[:2], clear + 0.02]), self._hand_yaw(), FREE)
-        yield from self._go(lambda: grasp() + (0, 0, max(HOVER, clear - grasp()[2])), yaw, FREE)
+        yield from self._go(above, yaw, FREE)
         yield from self._go(grasp, yaw, CAREFUL, PRECISE)
         self._grip = CLOSE
         for _ in range(PATIENCE // 2):

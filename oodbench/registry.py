@@ -18,12 +18,14 @@ class Registry(Generic[T]):
 
     kind: the word for one of them in messages ("task").
     folder: a folder of TOML files, one thing a file, read with `read` when first asked for.
-    Other packages add things through the entry-point group ``oodbench.<kind>s``.
+    Other packages add things through the entry-point group ``oodbench.<kind>s``, or `group`.
     """
 
-    def __init__(self, kind: str, folder: Path | None = None, read: Callable[[Path], T] | None = None) -> None:
+    def __init__(
+        self, kind: str, folder: Path | None = None, read: Callable[[Path], T] | None = None, group: str = ""
+    ) -> None:
         self.kind = kind
-        self.group = f"oodbench.{kind}s"
+        self.group = group or f"oodbench.{kind}s"
         self._read = read
         self._things: dict[str, T] = {}
         self._files = {path.stem: path for path in sorted(folder.glob("*.toml"))} if folder and read else {}

@@ -1,0 +1,49 @@
+"""The command line: parse, call, print. One module a command; heavy imports happen inside the commands."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from oodbench import __version__
+from oodbench.cli.bench import bench
+from oodbench.cli.doctor import doctor
+from oodbench.cli.list import list_
+from oodbench.cli.replay import replay
+from oodbench.cli.report import report
+from oodbench.cli.run import run
+from oodbench.cli.view import view
+from oodbench.errors import OodbenchError
+
+USAGE_ERROR = 2
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="oodbench",
+    help="Out-of-distribution generalisation of robot policies: semantic, visual and execution shifts in MuJoCo.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("list")(list_)
+for _command in (run, report, view, replay, doctor, bench):
+    app.command()(_command)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: bool = typer.Option(False, "--version", help="print the version")) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line. Every OodbenchError becomes one line on stderr and exit code 2."""
+    try:
+        app(standalone_mode=True)
+    except OodbenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(USAGE_ERROR)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

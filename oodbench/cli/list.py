@@ -1,0 +1,99 @@
+"""`oodbench list`: what there is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+Row = dict[str, Any]
+
+
+def list_(
+    what: Annotated[str, typer.Argument(help="tasks, shifts, suites, policies, objects or textures")],
+    as_json: Annotated[bool, typer.Option("--json", help="print for scripts")] = False,
+) -> None:
+    """List what oodbench and installed packages offer.
+
+    Example: oodbench list shifts
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from oodbench.errors import UnknownNameError
+
+    if what not in LISTS:
+        raise UnknownNameError("list", what, LISTS)
+    rows = LISTS[what]()
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in rows[0] if rows else ():
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(", ".join(v) if isinstance(v, list) else str(v) for v in row.values()))
+    Console().print(table)
+
+
+def _tasks() -> list[Row]:
+    from oodbench.task import TASKS
+
+    return [{"task": t.name, "version": t.version, "horizon": t.horizon, "what": t.summary} for t in TASKS]
+
+
+def _shifts() -> list[Row]:
+    from oodbench.shift import SHIFTS
+
+    return [
+        {
+            "shift": s.name,
+            "what": s.summary,
+            "channels": sorted(s.channels),
+            "a level of severity": s.unit,
+            "source": s.source,
+            "STAR-Gen": s.star_gen,
+        }
+        for s in SHIFTS
+    ]
+
+
+def _suites() -> list[Row]:
+    from oodbench.suite import SUITES
+
+    return [{"suite": s.name, "version": s.version, "episodes": len(s.plan()), "what": s.summary} for s in SUITES]
+
+
+def _policies() -> list[Row]:
+    from oodbench.policies.controls import POLICIES
+
+    rows = []
+    for name in POLICIES.names():
+        doc = type(POLICIES.get(name)()).__doc__ or ""
+        rows.append({"policy": name, "what": doc.strip().split("\n")[0]})
+    return rows
+
+
+def _objects() -> list[Row]:
+    from oodbench.catalogue import OBJECTS
+
+    keys = ("name", "label", "kind", "split", "novelty", "category", "colour", "material", "mass")
+    return [{key: getattr(asset, key) for key in keys} for asset in OBJECTS]
+
+
+def _textures() -> list[Row]:
+    from oodbench.catalogue import TEXTURES
+
+    return [{"name": t.name, "label": t.label, "surface": list(t.surface), "split": t.split} for t in TEXTURES]
+
+
+LISTS: dict[str, Callable[[], list[Row]]] = {
+    "tasks": _tasks,
+    "shifts": _shifts,
+    "suites": _suites,
+    "policies": _policies,
+    "objects": _objects,
+    "textures": _textures,
+}

@@ -1,0 +1,142 @@
+"""`evaluate`: a policy on a suite, into a run folder. The command line's `oodbench run` is a thin layer over it."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from oodbench.errors import OodbenchError
+from oodbench.policies.loading import load_policy, spec_of
+from oodbench.run.folder import RunFolder
+from oodbench.run.pool import Job, Setup, play_all
+from oodbench.run.records import EpisodeRecord
+from oodbench.shift import ShiftSpec
+from oodbench.suite import SUITES, Episode, Suite, select
+
+HOPELESS = 8  # when so many episodes have ended and all in errors, the run stops
+EPISODE_SECONDS = 300.0
+
+
+class Listener(Protocol):
+    """Hears how a run goes; see run/progress.py."""
+
+    def start(self, folder: Path, total: int, done: Sequence[EpisodeRecord]) -> None: ...
+
+    def record(self, record: EpisodeRecord) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class Quiet:
+    """A listener that says nothing."""
+
+    def start(self, folder: Path, total: int, done: Sequence[EpisodeRecord]) -> None:
+        pass
+
+    def record(self, record: EpisodeRecord) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+
+def evaluate(
+    policy: str,
+    suite: str | Suite = "quick",
+    *,
+    out: Path | None = None,
+    workers: int | None = None,
+    limit: int | None = None,
+    tasks: Sequence[str] = (),
+    shifts: Sequence[str] = (),
+    seed_offset: int = 0,
+    video: int = 0,
+    timeout: float = EPISODE_SECONDS,
+    retry_errors: bool = False,
+    listener: Listener | None = None,
+) -> RunFolder:
+    """Play a suite with a policy and keep every episode. Give the same `out` again to go on with a run that stopped.
+
+    policy: a URI (see policies/loading.py). workers: processes; default one a core; 0 plays in this process. limit: at
+    most so many episodes a cell. tasks, shifts: patterns; a shift may also be a full spec such as
+    "visual.lighting@3+execution.action-latency@2", which is then played besides the in-distribution episodes. video:
+    episodes a cell that are filmed. timeout: seconds an episode may take. Raises OodbenchError; what was played is kept.
+    """
+    suite = SUITES.get(suite) if isinstance(suite, str) else suite
+    plan = choose(suite, limit=limit, tasks=tasks, shifts=shifts, seed_offset=seed_offset)
+    loaded = load_policy(policy)
+    spec = spec_of(loaded.make())
+    count = os.cpu_count() or 1 if workers is None else workers
+    listener = listener or Quiet()
+    folder = RunFolder(out or default_out(suite, loaded.name))
+    with folder.begin(suite, loaded, spec.privileged, plan):
+        done = folder.done(retry_errors=retry_errors)
+        todo = [episode for episode in plan if episode.key not in done]
+        filmed = {e.key for e in plan if e.seed < seed_offset + video}
+        jobs = [Job(e, film_path(folder, e) if e.key in filmed else None) for e in todo]
+        listener.start(folder.path, len(plan), [r for r in folder.records() if r.key in done])
+        began, before = time.monotonic(), folder.info.get("wall_seconds", 0.0)
+        status = "interrupted"
+        try:
+            _play(folder, Setup(policy, suite), jobs, count, timeout, listener)
+            status = "complete"
+        finally:
+            folder.update(status=status, workers=count, wall_seconds=round(before + time.monotonic() - began, 2))
+            listener.stop()
+    return folder
+
+
+def choose(
+    suite: Suite, *, limit: int | None, tasks: Sequence[str], shifts: Sequence[str], seed_offset: int
+) -> list[Episode]:
+    """The part of a suite's plan that is asked for."""
+    plan = suite.plan(limit=limit, seed_offset=seed_offset)
+    specs = [ShiftSpec.parse(text) for text in shifts if "@" in text]
+    patterns = [text for text in shifts if "@" not in text]
+    chosen = select(plan, tasks, patterns or (["none"] if specs else []))
+    plain = [episode for episode in chosen if not episode.shift.parts]
+    if specs and not plain:
+        raise OodbenchError(f"suite {suite.name!r} has no in-distribution episodes to shift")
+    extra = [Episode(e.task, spec, e.seed) for e in plain for spec in specs]
+    merged = {episode.key: episode for episode in [*chosen, *extra]}
+    return sorted(merged.values(), key=lambda e: (e.seed, e.task))  # stable: cells of one scene stay together
+
+
+def default_out(suite: Suite, policy: str) -> Path:
+    """runs/<suite>-<policy>-<time>."""
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    return Path("runs") / f"{suite.name}-{_safe(policy)}-{stamp}"
+
+
+def film_path(folder: RunFolder, episode: Episode) -> Path:
+    """Where the film of an episode goes."""
+    task, shift, severity, seed = episode.key
+    return folder.videos_path / f"{_safe(task)}--{_safe(shift)}--{severity:g}--{seed}.mp4"
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^\w.+-]", "_", name)
+
+
+def _play(
+    folder: RunFolder, setup: Setup, jobs: Sequence[Job], workers: int, timeout: float, listener: Listener
+) -> None:
+    ended = errors = 0
+    if not jobs:
+        return
+    for record in play_all(setup, jobs, workers, timeout, lambda gl: folder.update(gl=gl)):
+        if record.video:
+            record = record.model_copy(update={"video": f"videos/{record.video}"})
+        folder.write(record)
+        listener.record(record)
+        ended += 1
+        errors += record.error is not None
+        if errors == ended == HOPELESS:
+            raise OodbenchError(
+                f"policy {setup.policy_uri}: the first {HOPELESS} episodes all ended in errors, the last with: {record.error}"
+            )
