@@ -75,7 +75,16 @@ class Shift:
         return self.rewrite(scene, Context(severity, rng, split, task))
 
 
+    def __reduce__(self) -> tuple[Callable[[str], Shift], tuple[str]]:
+        """Travels between processes by its name: the decorated function's name now means the Shift, not the function."""
+        return _named, (self.name,)
+
+
 SHIFTS: Registry[Shift] = Registry("shift")
+
+
+def _named(name: str) -> Shift:
+    return SHIFTS.get(name)
 
 
 def shift(name: str, *, channels: tuple[str, ...], unit: str, source: str, star_gen: str) -> Callable[[Rewrite], Shift]:

@@ -1,0 +1,59 @@
+"""Success rates and their intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from scipy import stats
+
+
+@dataclass(frozen=True)
+class Interval:
+    low: float
+    high: float
+
+
+def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
+    """Wilson score interval of a rate (Wilson 1927; Agresti and Coull 1998, The American Statistician 52, eq. 2).
+
+    (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n). With n = 0 nothing is known: (0, 1). Raises ValueError
+    unless 0 <= successes <= n.
+    """
+    if not 0 <= successes <= n:
+        raise ValueError(f"{successes} successes of {n}")
+    if n == 0:
+        return Interval(0.0, 1.0)
+    z = float(stats.norm.ppf(0.5 + confidence / 2))
+    p = successes / n
+    middle = p + z * z / (2 * n)
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
+    return Interval(max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale))
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Successes of n scored episodes; episodes that ended in errors are counted apart, not as failures."""
+
+    successes: int
+    n: int
+    errors: int = 0
+
+    @classmethod
+    def of(cls, outcomes: Iterable[bool | None]) -> Rate:
+        """From outcomes, None for an error."""
+        outcomes = list(outcomes)
+        scored = [outcome for outcome in outcomes if outcome is not None]
+        return cls(sum(scored), len(scored), len(outcomes) - len(scored))
+
+    @property
+    def value(self) -> float | None:
+        """None when nothing was scored."""
+        return self.successes / self.n if self.n else None
+
+    @property
+    def interval(self) -> Interval:
+        """Wilson, 95 %."""
+        return wilson(self.successes, self.n)
