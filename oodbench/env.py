@@ -1,4 +1,7 @@
-"""The gymnasium environment: any task under any shift, as ``gymnasium.make("oodbench/put-on-v1", shift=...)``.
+"""The gymnasium environment: any task under any shift.
+
+``import oodbench``, then ``gymnasium.make("oodbench/put-on-v1", shift="visual.lighting@3")``; or, without the import,
+``gymnasium.make("oodbench:oodbench/put-on-v1", ...)``.
 
 The runner does not use it (it drives the World, which renders only what a policy looks at); it is for people who train
 or evaluate in loops of their own.
@@ -20,6 +23,8 @@ from oodbench.sim.world import World
 from oodbench.task import NAMESPACE, TASKS
 
 SEEDS = 2**31
+# Position (m), rotation vector (rad), fingers (m).
+STATE_BOUND = np.array([2.0, 2.0, 2.0, 7.0, 7.0, 7.0, 0.1, 0.1], np.float32)
 TEXT = "".join(map(chr, range(32, 127)))
 
 
@@ -58,7 +63,7 @@ class OodbenchEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
             {
                 "image": image,
                 "wrist_image": image,
-                "state": spaces.Box(-np.inf, np.inf, (8,), np.float32),
+                "state": spaces.Box(-STATE_BOUND, STATE_BOUND, dtype=np.float32),
                 "instruction": spaces.Text(max_length=256, charset=TEXT),
             }
         )
@@ -96,10 +101,3 @@ class OodbenchEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
             "scene_sha256": self._world.scene.sha256,
         }
 
-
-def register() -> None:
-    """Register ``oodbench/<task>-v<version>`` for every task; gymnasium calls this through an entry point."""
-    for name in TASKS.names():
-        id = f"oodbench/{name}-v{TASKS.get(name).version}"
-        if id not in gymnasium.registry:
-            gymnasium.register(id=id, entry_point="oodbench.env:OodbenchEnv", kwargs={"task": name})

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
+import oodbench  # noqa: F401 (registers the environments)
 from oodbench.task import TASKS
 
 
@@ -21,7 +22,7 @@ def test_passes_gymnasiums_checker(task):
 
 def test_runs_under_async_vector_env_with_the_scenes_of_a_single_one():
     def make():
-        return gymnasium.make("oodbench/put-on-v1", shift="execution.robot-init@2", size=32)
+        return gymnasium.make("oodbench:oodbench/put-on-v1", shift="execution.robot-init@2", size=32)
 
     vector = gymnasium.vector.AsyncVectorEnv([make, make], context="spawn")
     try:

@@ -19,7 +19,7 @@ from oodbench.report.terminal import TITLES
 from oodbench.run.records import AXES, EpisodeRecord
 from oodbench.stats.rates import Rate
 
-EMBED_LIMIT = 20 * 2**20  # bytes of video inside the page; the rest is linked
+EMBED_LIMIT = 12 * 2**20  # bytes of video inside the page; the rest is linked
 OUTCOMES = ("success", *FAILURES, "error")
 # A sequential scale that stays readable for colour-blind readers (cividis), and the ink on it.
 _SCALE = ((0, 32, 76), (42, 63, 109), (87, 92, 109), (124, 123, 120), (166, 157, 117), (211, 193, 100), (255, 233, 69))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from rich.box import SIMPLE
 from rich.table import Table
 
 from oodbench.report.summary import RunSummary
@@ -16,20 +17,20 @@ TITLES = {"id": "in-distribution", "semantic": "semantic", "visual": "visual", "
 def axis_table(runs: Mapping[str, Sequence[EpisodeRecord]]) -> Table:
     """A row a policy, a column an axis: success rate, Wilson interval and n."""
     axes = [axis for axis in AXES if any(r.axis == axis for kept in runs.values() for r in kept)]
-    table = Table(title="success (95 % Wilson interval), n", title_justify="left")
+    table = Table(title="success (95 % Wilson interval), n", title_justify="left", box=SIMPLE, pad_edge=False)
     table.add_column("policy", overflow="fold")
     for axis in axes:
-        table.add_column(TITLES[axis], justify="right")
+        table.add_column(axis if axis != "id" else "in-distr.", justify="right")
     table.add_column("errors", justify="right")
     for name, kept in runs.items():
         rates = [Rate.of(r.success for r in kept if r.axis == axis) for axis in axes]
-        table.add_row(name, *map(cell, rates), str(sum(rate.errors for rate in rates)))
+        table.add_row(name, *(cell(r).replace(" (", "\n(") for r in rates), str(sum(r.errors for r in rates)))
     return table
 
 
 def shift_table(runs: Sequence[RunSummary]) -> Table:
     """A row a shift, a column a policy and severity."""
-    table = Table(title="success by shift and severity", title_justify="left")
+    table = Table(title="success by shift and severity (%)", title_justify="left", box=SIMPLE, pad_edge=False)
     table.add_column("shift")
     levels = sorted({level for run in runs for curve in run.curves.values() for level in curve})
     for run in runs:
@@ -45,7 +46,7 @@ def shift_table(runs: Sequence[RunSummary]) -> Table:
 
 
 def cell(rate: Rate) -> str:
-    """ "95.0 % (87-98), 60"."""
+    """For example "95.0 % (87-98), 60"."""
     if rate.value is None:
         return "-"
     return f"{100 * rate.value:.1f} % ({100 * rate.interval.low:.0f}-{100 * rate.interval.high:.0f}), {rate.n}"

@@ -40,7 +40,7 @@ class Film:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with imageio.get_writer(
-                part, fps=CONTROL_HZ / EVERY, codec="libx264", quality=6, macro_block_size=1, ffmpeg_log_level="error"
+                part, fps=CONTROL_HZ / EVERY, codec="libx264", quality=4, macro_block_size=1, ffmpeg_log_level="error"
             ) as writer:
                 for frame in [*self._frames, *[end] * HOLD]:
                     writer.append_data(frame)

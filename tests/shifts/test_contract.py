@@ -14,6 +14,12 @@ from oodbench.task import TASKS
 
 SEVERITIES = (0.0, 1.0, 3.0, 5.0)
 SEEDS = (0, 1, 2)
+COUNTING = {  # their severity counts things, so that whole steps are what they are made of
+    "semantic.paraphrase",
+    "semantic.unseen-object",
+    "semantic.distractors",
+    "execution.action-latency",
+}
 CELLS = [
     pytest.param(task, shift, severity, id=f"{task}/{shift}@{severity:g}")
     for task, shift, severity in itertools.product(TASKS.names(), SHIFTS.names(), SEVERITIES)
@@ -71,11 +77,9 @@ def test_the_same_request_gives_the_same_scene(shift):
         assert _pair(task, shift, 3.0, 5)[1] == _pair(task, shift, 3.0, 5)[1]
 
 
-@pytest.mark.parametrize("shift", SHIFTS.names())
+@pytest.mark.parametrize("shift", [name for name in SHIFTS.names() if name not in COUNTING])
 def test_severity_grows_without_changing_kind(shift):
-    """Neighbouring severities of one seed draw the same numbers: nothing jumps between 2.9 and 3."""
-    if shift.startswith("semantic.") or shift == "execution.action-latency":
-        pytest.skip("its severity counts things: whole steps are what it is made of")
+    """Neighbouring severities of one seed draw the same numbers: nothing jumps between 2.999 and 3."""
     for task in TASKS.names():
         _, a = _pair(task, shift, 2.999, 0)
         _, b = _pair(task, shift, 3.0, 0)
