@@ -15,6 +15,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import mujoco
@@ -133,15 +134,25 @@ def run(size: int = 256, repeats: int = 5, say: Report = lambda text: None) -> d
 
 
 def _compare(ours: _Ours, peer: _Peer, repeats: int) -> dict[str, tuple[Sample, Sample]]:
-    def alternate(count: int, mine: Callable[[], None], theirs: Callable[[], None], per: int = 1) -> tuple[Sample, Sample]:
+    def alternate(
+        count: int, mine: Callable[[], None], theirs: Callable[[], None], per: int = 1
+    ) -> tuple[Sample, Sample]:
         pairs = [(_timed(mine) / per, _timed(theirs) / per) for _ in range(count)]
         return Sample([a for a, _ in pairs]), Sample([b for _, b in pairs])
 
     def steps(side: _Ours | _Peer) -> Callable[[], None]:
-        return lambda: [side.step(i) for i in range(50)] and None
+        def work() -> None:
+            for i in range(50):
+                side.step(i)
+
+        return work
 
     def frames(side: _Ours | _Peer) -> Callable[[], None]:
-        return lambda: [side.frame() for _ in range(5)] and None
+        def work() -> None:
+            for _ in range(5):
+                side.frame()
+
+        return work
 
     found = {"reset": alternate(max(repeats, 9), ours.reset, peer.reset)}
     ours.reset()
@@ -152,7 +163,7 @@ def _compare(ours: _Ours, peer: _Peer, repeats: int) -> dict[str, tuple[Sample, 
     found["frame"] = alternate(2 * repeats, frames(ours), frames(peer), per=5)
     for chunk in (1, 8):
         found[f"episode_chunk{chunk}"] = alternate(
-            max(3, repeats // 2), lambda chunk=chunk: ours.episode(chunk), lambda chunk=chunk: peer.episode(chunk)
+            max(3, repeats // 2), partial(ours.episode, chunk), partial(peer.episode, chunk)
         )
     return found
 
@@ -200,8 +211,8 @@ def reset_parts(repeats: int) -> dict[str, float]:
         scene = task.sample(1000 + seed)
         parts["sample_ms"].append(time.perf_counter() - start)
         build.forget()
-        parts["compile_ms"].append(_timed(lambda scene=scene: world.reset(scene)))
-        parts["in_place_ms"].append(_timed(lambda scene=scene: world.reset(scene)))
+        parts["compile_ms"].append(_timed(partial(world.reset, scene)))
+        parts["in_place_ms"].append(_timed(partial(world.reset, scene)))
         parts["first_frame_ms"].append(_timed(lambda: world.render()))
     return {name: 1e3 * statistics.median(values) for name, values in parts.items()}
 

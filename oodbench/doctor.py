@@ -40,7 +40,9 @@ def _pin(name: str) -> Check:
         found = version(name)
     except PackageNotFoundError:
         found = "missing"
-    return Check(name, found == PINS[name], found, f"pip install {name}=={PINS[name]} (other versions change the physics)")
+    return Check(
+        name, found == PINS[name], found, f"pip install {name}=={PINS[name]} (other versions change the physics)"
+    )
 
 
 def _numpy() -> Check:

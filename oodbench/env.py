@@ -9,7 +9,7 @@ or evaluate in loops of their own.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -39,7 +39,7 @@ class OodbenchEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
     Without a seed, the next scene is drawn from the environment's own generator. ``info`` has the status.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": CONTROL_HZ}
+    metadata = {"render_modes": ["rgb_array"], "render_fps": CONTROL_HZ}
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class OodbenchEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
         out_of_time = self._world.steps >= self._world.scene.timing.horizon
         return self._observe(), float(settled), settled, out_of_time and not settled, self._info()
 
-    def render(self) -> np.ndarray | None:  # type: ignore[override]
+    def render(self) -> np.ndarray | None:
         return self._world.render("image", self.size) if self.render_mode else None
 
     def _observe(self) -> dict[str, Any]:
@@ -100,4 +100,3 @@ class OodbenchEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
             "stages": status.stages,
             "scene_sha256": self._world.scene.sha256,
         }
-

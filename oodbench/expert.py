@@ -1,14 +1,15 @@
 """The scripted expert: it knows the true state and solves every task through the same actions that policies use.
 
-It is the upper bound, the source of demonstrations, and the proof that a shifted scene can be solved at all. Each way of
-solving a goal is a generator of actions that reads from top to bottom; poses are looked up anew at every step, so that
-the script follows things that move.
+It is the upper bound, the source of demonstrations, and the proof that a shifted scene can be solved at all. Each way
+of solving a goal is a generator of actions that reads from top to bottom; poses are looked up anew at every step, so
+that the script follows things that move.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from functools import partial
 
 import mujoco
 import numpy as np
@@ -19,7 +20,7 @@ from oodbench.sim.control import POSITION_SCALE, ROTATION_SCALE
 from oodbench.sim.predicates import Condition
 from oodbench.sim.world import Observation, World
 
-Script = Iterator[np.ndarray]
+Script = Generator[np.ndarray, None, None]
 Point = Callable[[], np.ndarray]
 
 FREE, CAREFUL, PULLING = 0.8, 0.35, 0.5  # speed limits, as shares of the action range
@@ -44,7 +45,7 @@ class Expert:
     def reset(self, episode: EpisodeInfo) -> None:
         scene = self._world.scene
         goal = Condition.parse(scene.goal.success[0], [item.id for item in scene.objects])
-        scripts = {"on": self._put_on, "opened": self._pull_open}
+        scripts: dict[str, Callable[..., Script]] = {"on": self._put_on, "opened": self._pull_open}
         if goal.name not in scripts:
             raise OodbenchError(f"the expert has no script for the goal {scene.goal.success[0]!r}")
         self._grip = OPEN
@@ -73,9 +74,10 @@ class Expert:
 
             yaw = self._hand_yaw()
             lost = lambda: not world.touching_gripper(item)  # noqa: E731
-            yield from self._go(lambda z=cruise: np.array([*world.grip_position[:2], z]), yaw, FREE, give_up=lost)
-            yield from self._go(lambda z=cruise: over(z), yaw, FREE, give_up=lost)
-            yield from self._go(lambda z=top + height + 0.004: over(z), yaw, CAREFUL, PRECISE, give_up=lost)
+            straight_up = np.array([*world.grip_position[:2], cruise])
+            yield from self._go(partial(np.copy, straight_up), yaw, FREE, give_up=lost)
+            yield from self._go(partial(over, cruise), yaw, FREE, give_up=lost)
+            yield from self._go(partial(over, top + height + 0.004), yaw, CAREFUL, PRECISE, give_up=lost)
             if lost():
                 yield from self._retreat()
                 continue
@@ -89,11 +91,11 @@ class Expert:
         world = self._world
         asset = world.asset(cabinet)
         assert asset.drawer is not None, f"{cabinet} has no drawer"
+        wanted = min(1.0, share + 0.15)
         while True:
             if not (yield from self._pick(cabinet)):
                 continue
             yaw = self._hand_yaw()
-            wanted = min(1.0, share + 0.15)
             start = world.grip_position - world.grasp_point(cabinet)
             outward = -world.rotation(cabinet)[:, 0] * asset.drawer.travel
 
@@ -107,7 +109,7 @@ class Expert:
             while world.status.final:
                 yield self._toward(world.target_position, yaw, FREE)
 
-    def _pick(self, item: str) -> Iterator[np.ndarray]:
+    def _pick(self, item: str) -> Generator[np.ndarray, None, bool]:
         """Take hold of `item`; the generator's value says whether it is held."""
         world = self._world
         yaw = self._grasp_yaw(item)
@@ -115,7 +117,7 @@ class Expert:
         self._grip = OPEN
         clear = self._cruise_height(item) + 0.02
         top = world.position(item)[2] + world.asset(item).height + FINGERTIP
-        above = lambda: grasp() + (0, 0, max(HOVER, clear - grasp()[2], top - grasp()[2]))  # noqa: E731
+        above = lambda: np.add(grasp(), (0, 0, max(HOVER, clear - grasp()[2], top - grasp()[2])))  # noqa: E731
         if world.grip_position[2] < clear and np.linalg.norm((world.grip_position - grasp())[:2]) > 0.03:
             yield from self._go(lambda: np.array([*world.grip_position[:2], clear + 0.02]), self._hand_yaw(), FREE)
         yield from self._go(above, yaw, FREE)
@@ -145,7 +147,7 @@ class Expert:
     def _retreat(self) -> Script:
         world = self._world
         self._grip = OPEN
-        above = world.grip_position + (0, 0, HOVER)
+        above = np.add(world.grip_position, (0, 0, HOVER))
         yield from self._go(lambda: above, self._hand_yaw(), FREE)
 
     # --- moving ----------------------------------------------------------------------------------------------------
@@ -175,9 +177,9 @@ class Expert:
         pending = world.pending_actions
         position = world.target_position + POSITION_SCALE * pending[:, :3].sum(axis=0)
         motion = (point - position) / POSITION_SCALE
-        length = np.linalg.norm(motion)
+        length = float(np.linalg.norm(motion))
         turn = (_rotation_to(world.target_quat, yaw) / ROTATION_SCALE) - pending[:, 3:6].sum(axis=0)
-        angle = np.linalg.norm(turn)
+        angle = float(np.linalg.norm(turn))
         return np.array(
             [*(motion * min(1.0, speed / max(length, 1e-9))), *(turn * min(1.0, speed / max(angle, 1e-9))), self._grip]
         )
@@ -204,7 +206,9 @@ class Expert:
     def _cruise_height(self, *involved: str) -> float:
         """Height at which nothing else on the table is in the way (m)."""
         world = self._world
-        others = [world.position(id)[2] + asset.height for id, asset in world.built.assets.items() if id not in involved]
+        others = [
+            world.position(id)[2] + asset.height for id, asset in world.built.assets.items() if id not in involved
+        ]
         return max(others, default=0.0) + 0.03
 
 

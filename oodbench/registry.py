@@ -1,4 +1,4 @@
-"""The one registry idea: names to things, from this package, from entry points and, where it makes sense, from a path."""
+"""The one registry idea: names to things, from this package, from entry points and, for files, from a path."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -23,7 +23,7 @@ class Part(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    def but(self, **changes: object):  # noqa: ANN201 (the type is Self)
+    def but(self, **changes: Any) -> Self:
         """A copy with some fields replaced, validated like the original."""
         return type(self).model_validate({**dict(self), **changes})
 
@@ -177,7 +177,7 @@ class Scene(Part):
                 return item
         raise KeyError(id)
 
-    def replace_object(self, id: str, **changes: object) -> Scene:
+    def replace_object(self, id: str, **changes: Any) -> Scene:
         """This scene with fields of one object replaced."""
         return self.but(objects=tuple(o.but(**changes) if o.id == id else o for o in self.objects))
 

@@ -74,9 +74,8 @@ class Shift:
         rng = generator(scene.key.namespace, scene.key.task, scene.key.seed, "shift", self.name)
         return self.rewrite(scene, Context(severity, rng, split, task))
 
-
     def __reduce__(self) -> tuple[Callable[[str], Shift], tuple[str]]:
-        """Travels between processes by its name: the decorated function's name now means the Shift, not the function."""
+        """Travels between processes by name: the decorated function's name means the Shift, not the function."""
         return _named, (self.name,)
 
 
@@ -117,7 +116,7 @@ class ShiftSpec:
         """
         if text.strip() in ("", "none"):
             return cls()
-        parts = []
+        parts: list[tuple[Shift, float]] = []
         for item in text.split("+"):
             name, at, level = item.strip().partition("@")
             found = SHIFTS.get(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -37,10 +38,20 @@ GAP = 0.025  # least distance between the footprints of two objects (m)
 # sits on the hand and looks past the fingers.
 CAMERAS = (
     Camera(
-        name="image", mount="world", position=(0.55, 0.0, 0.58), target=(-0.14, 0.0, 0.04), up=(0.0, 0.0, 1.0), fovy=45.0
+        name="image",
+        mount="world",
+        position=(0.55, 0.0, 0.58),
+        target=(-0.14, 0.0, 0.09),
+        up=(0.0, 0.0, 1.0),
+        fovy=45.0,
     ),
     Camera(
-        name="wrist_image", mount="hand", position=(0.085, 0.0, 0.03), target=(0.02, 0.0, 0.16), up=(1.0, 0.0, 0.0), fovy=75.0
+        name="wrist_image",
+        mount="hand",
+        position=(0.085, 0.0, 0.03),
+        target=(0.02, 0.0, 0.16),
+        up=(1.0, 0.0, 0.0),
+        fovy=75.0,
     ),
 )
 LIGHTS = Lights(
@@ -184,7 +195,9 @@ class Task(_Data):
             )
             if all(is_clear(item, placed[:i]) for i, item in enumerate(placed)):
                 return placed
-        raise SpecError(f"task {self.name!r}: the regions of its roles leave no room for {[a.name for a in chosen.values()]}")
+        raise SpecError(
+            f"task {self.name!r}: the regions of its roles leave no room for {[a.name for a in chosen.values()]}"
+        )
 
     def _home(self, key: Key) -> tuple[float, ...]:
         """robosuite's initial posture with its initialisation noise (standard deviation 0.02 rad)."""

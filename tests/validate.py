@@ -36,7 +36,7 @@ def play(policy_name: str, job: tuple[str, str, int]) -> Row:
     return policy_name, shift_name, seed, task_name, bool(record.success), record.error or record.failure or ""
 
 
-def _world():  # noqa: ANN202
+def _world():
     global _kept
     from oodbench.sim.world import World
 

@@ -52,8 +52,9 @@ def bench(
         f"({floor['step_ms']:.2f} against {floor['bare_ms']:.2f} ms)"
     )
     console.print(
-        f"reset: sampling {reset['sample_ms']:.2f} ms, in place {reset['in_place_ms']:.2f} ms, with a model that must be "
-        f"compiled {reset['compile_ms']:.0f} ms; its first frame {reset['first_frame_ms']:.0f} ms more"
+        f"reset: sampling {reset['sample_ms']:.2f} ms, in place {reset['in_place_ms']:.2f} ms, "
+        f"with a model that must be compiled {reset['compile_ms']:.0f} ms; "
+        f"its first frame {reset['first_frame_ms']:.0f} ms more"
     )
     console.print(", ".join(f"{key} {value}" for key, value in result["machine"].items()), style="dim")
     if out:

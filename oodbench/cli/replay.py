@@ -32,5 +32,7 @@ def replay(
         scene, record, same = replay_episode(source, episode, policy, path)
     if save_scene:
         save_scene.write_text(scene.canonical_json() + "\n")
-    outcome = "error: " + record.error if record.error else "success" if record.success else f"failure: {record.failure}"
+    outcome = (
+        "error: " + record.error if record.error else "success" if record.success else f"failure: {record.failure}"
+    )
     typer.echo(f"{path}: {record.steps} steps, {outcome}{same}")

@@ -11,8 +11,10 @@ import typer
 
 def report(
     runs: Annotated[list[Path], typer.Argument(help="run folders, of one suite")],
-    out: Annotated[Path | None, typer.Option(help="the file to write (default: report.html in the run's folder)")] = None,
-    format: Annotated[  # noqa: A002 (the word that users expect)
+    out: Annotated[
+        Path | None, typer.Option(help="the file to write (default: report.html in the run's folder)")
+    ] = None,
+    format: Annotated[
         Literal["html", "markdown", "json", "terminal"],
         typer.Option(help="html also prints the tables; the others print to the terminal unless --out is given"),
     ] = "html",

@@ -65,14 +65,18 @@ def check_actions(actions: object, name: str) -> np.ndarray:
         array = np.asarray(actions, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise PolicyError(f"policy {name}: act() returned {type(actions).__name__}, not an array of numbers") from error
+    if array.ndim == 0:
+        raise PolicyError(f"policy {name}: act() returned {type(actions).__name__}, not an array of shape (n, 7)")
+    shape = array.shape
     if array.ndim == 1:
         array = array[None]
     if array.ndim != 2 or array.shape[1] != ACTION_SIZE or len(array) == 0:
-        shape = np.shape(array if np.ndim(actions) != 1 else actions)
         raise PolicyError(f"policy {name}: act() returned actions of shape {shape}; it must be (n, 7) or (7,)")
     if not np.isfinite(array).all():
         row, column = np.argwhere(~np.isfinite(array))[0]
-        raise PolicyError(f"policy {name}: act() returned {array[row, column]} at [{row}, {column}]; actions must be finite")
+        raise PolicyError(
+            f"policy {name}: act() returned {array[row, column]} at [{row}, {column}]; actions must be finite"
+        )
     if np.abs(array).max() > 1.0 + 1e-3:
         row, column = np.unravel_index(np.abs(array).argmax(), array.shape)
         raise PolicyError(

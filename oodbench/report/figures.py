@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib as mpl
 
@@ -17,7 +18,7 @@ from oodbench.report.summary import RunSummary
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 _INK = "#010203"  # replaced by the page's text colour
-_STYLE = {
+_STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "oodbench",
     "font.family": "sans-serif",
@@ -64,7 +65,16 @@ def _panel(panel: plt.Axes, runs: Sequence[RunSummary], shift: str) -> None:
         high = [max(0.0, 100 * rate.interval.high - y) for y, rate in zip(ys, curve.values(), strict=True)]
         colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
         panel.errorbar(
-            xs, ys, yerr=(low, high), label=run.label, color=colour, marker=marker, ms=4, lw=1.4, elinewidth=0.9, capsize=2
+            xs,
+            ys,
+            yerr=(low, high),
+            label=run.label,
+            color=colour,
+            marker=marker,
+            ms=4,
+            lw=1.4,
+            elinewidth=0.9,
+            capsize=2,
         )
     panel.set_title(shift, fontsize=9)
     panel.set_ylim(-4, 104)

@@ -59,7 +59,7 @@ def _heat(run: RunSummary) -> list[tuple[str, list[Rate]]]:
     """Rows of the heat map: a shift, and its rate in every task over all severities."""
     names = ["none", *run.shifts]
     return [
-        (name, [run.rate(lambda r, n=name, t=task: r.shift == n and r.task == t) for task in run.tasks])
+        (name, [Rate.of(r.success for r in run.records if r.shift == name and r.task == task) for task in run.tasks])
         for name in names
     ]
 
@@ -97,13 +97,19 @@ def _provenance(run: RunSummary) -> list[tuple[str, str]]:
     wall = float(info.get("wall_seconds") or 0.0)
     rows = [
         ("command", shlex.join(info.get("command", []))),
-        ("policy", f"{policy.get('uri', '?')}" + "".join(f"\n{p} sha256 {h}" for p, h in policy.get("files", {}).items())),
+        (
+            "policy",
+            f"{policy.get('uri', '?')}" + "".join(f"\n{p} sha256 {h}" for p, h in policy.get("files", {}).items()),
+        ),
         ("suite", f"{suite_name(info)}, sha256 {suite.get('sha256', '?')}, split {suite.get('split', '?')}"),
         ("protocol", ", ".join(f"{k}: {v}" for k, v in info.get("protocol", {}).items())),
         ("tasks and assets", f"sha256 {info.get('assets_sha256', '?')}"),
         ("versions", versions),
         ("commit", f"{git['commit']}{' with changes' if git.get('dirty') else ''}" if git.get("commit") else "-"),
-        ("machine", f"{hardware.get('cpu', '?')}, {hardware.get('cores', '?')} cores, {hardware.get('memory_gib', '?')} GiB"),
+        (
+            "machine",
+            f"{hardware.get('cpu', '?')}, {hardware.get('cores', '?')} cores, {hardware.get('memory_gib', '?')} GiB",
+        ),
         ("OpenGL", gl.get("renderer", "-")),
         ("time", f"{wall / 60:.1f} minutes with {info.get('workers', '?')} workers; began {info.get('created', '?')}"),
     ]

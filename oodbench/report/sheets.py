@@ -6,11 +6,10 @@ import math
 import textwrap
 from collections.abc import Sequence
 
-
 from PIL import Image, ImageDraw, ImageFont
 
 from oodbench import catalogue
-from oodbench.scene import Object, Scene
+from oodbench.scene import Object, Robot, Scene
 from oodbench.shift import ShiftSpec
 from oodbench.sim import textures as pictures
 from oodbench.sim.world import World
@@ -78,7 +77,7 @@ def textures(size: int = 160, columns: int = 8) -> Image.Image:
     return _grid([cells[i : i + columns] for i in range(0, len(cells), columns)], size)
 
 
-def _aside(scene: Scene):  # noqa: ANN202
+def _aside(scene: Scene) -> Robot:
     """The robot turned away, so that it does not stand in the picture."""
     return scene.robot.but(qpos=(math.pi * 0.8, -0.5, 0.0, -2.6, 0.0, 2.9, 0.78))
 
@@ -118,5 +117,3 @@ def _grid(rows: list[list[tuple[Image.Image, str]]], size: int) -> Image.Image:
 
 def _wrap(text: str, width: int) -> str:
     return "\n".join(line for part in text.split("\n") for line in (textwrap.wrap(part, width) or [""]))
-
-

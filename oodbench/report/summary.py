@@ -59,7 +59,7 @@ class RunSummary:
     @cached_property
     def axes(self) -> dict[str, Rate]:
         """By axis, those that were played."""
-        return {a: self.rate(lambda r, a=a: r.axis == a) for a in AXES if any(r.axis == a for r in self.records)}
+        return {a: self.rate(_of_axis(a)) for a in AXES if any(r.axis == a for r in self.records)}
 
     @property
     def ood(self) -> Rate:
@@ -80,7 +80,7 @@ class RunSummary:
         for shift in self.shifts:
             mine = [r for r in self.records if r.shift == shift]
             tasks = {r.task for r in mine}
-            start = self.rate(lambda r, tasks=tasks: r.axis == "id" and r.task in tasks)
+            start = Rate.of(r.success for r in self.records if r.axis == "id" and r.task in tasks)
             levels = sorted({r.severity for r in mine})
             curves[shift] = {0.0: start} if start.n else {}
             curves[shift] |= {s: Rate.of(r.success for r in mine if r.severity == s) for s in levels}
@@ -127,6 +127,10 @@ class RunSummary:
         """How the episodes of an axis ended: "success", a failure, or "error"."""
         mine = [r for r in self.records if r.axis == axis]
         return Counter("error" if r.error else "success" if r.success else r.failure or "timeout" for r in mine)
+
+
+def _of_axis(axis: str) -> Callable[[EpisodeRecord], bool]:
+    return lambda record: record.axis == axis
 
 
 def axis_order(axis: str) -> int:
@@ -195,7 +199,8 @@ def as_json(runs: Iterable[RunSummary]) -> list[dict[str, Any]]:
                 "planned": run.planned,
                 "axes": {axis: rate(r) for axis, r in run.axes.items()},
                 "ood": rate(run.ood),
-                "gap": gap and {"value": gap.value, "interval95": gap.interval and [gap.interval.low, gap.interval.high]},
+                "gap": gap
+                and {"value": gap.value, "interval95": gap.interval and [gap.interval.low, gap.interval.high]},
                 "severity_area": run.area,
                 "shifts": {s: {f"{v:g}": rate(r) for v, r in curve.items()} for s, curve in run.curves.items()},
                 "cells": [

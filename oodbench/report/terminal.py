@@ -11,7 +11,13 @@ from oodbench.report.summary import RunSummary
 from oodbench.run.records import AXES, EpisodeRecord
 from oodbench.stats.rates import Rate
 
-TITLES = {"id": "in-distribution", "semantic": "semantic", "visual": "visual", "execution": "execution", "combined": "combined"}
+TITLES = {
+    "id": "in-distribution",
+    "semantic": "semantic",
+    "visual": "visual",
+    "execution": "execution",
+    "combined": "combined",
+}
 
 
 def axis_table(runs: Mapping[str, Sequence[EpisodeRecord]]) -> Table:

@@ -18,7 +18,7 @@ from oodbench.scene import Scene
 from oodbench.seeding import derive
 from oodbench.sim.build import CONTROL_HZ
 from oodbench.sim.world import Status, World
-from oodbench.suite import Episode, Suite, SuccessReading
+from oodbench.suite import Episode, SuccessReading, Suite
 
 
 def play(world: World, policy: Any, episode: Episode, suite: Suite, *, film_path: Path | None = None) -> EpisodeRecord:
@@ -32,7 +32,7 @@ def play(world: World, policy: Any, episode: Episode, suite: Suite, *, film_path
         shift=episode.shift.name,
         severity=episode.shift.severity,
         seed=episode.seed,
-        axis=episode.shift.axis,  # type: ignore[arg-type]
+        axis=episode.shift.axis,
     )
     try:
         scene = episode.scene(suite)

@@ -48,7 +48,9 @@ class RunFolder:
         return self.path / "videos"
 
     @contextlib.contextmanager
-    def begin(self, suite: Suite, policy: LoadedPolicy, privileged: bool, plan: Sequence[Episode]) -> Iterator[RunFolder]:
+    def begin(
+        self, suite: Suite, policy: LoadedPolicy, privileged: bool, plan: Sequence[Episode]
+    ) -> Iterator[RunFolder]:
         """Create the folder, or take up the run that is in it, for as long as the context lasts.
 
         Raises RunFolderError: it belongs to another plan, policy or version (and what differs), another process is
@@ -102,7 +104,9 @@ class RunFolder:
         except OSError:
             lock.seek(0)
             holder = lock.read().strip() or "unknown"
-            raise RunFolderError(f"{self.path}: another process (pid {holder}) is writing to it; give another --out") from None
+            raise RunFolderError(
+                f"{self.path}: another process (pid {holder}) is writing to it; give another --out"
+            ) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()

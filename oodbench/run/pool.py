@@ -119,9 +119,11 @@ class _Pool:
             if worker.pipe in happened:
                 record = self._receive(worker)
             elif worker.process.sentinel in happened:
-                record = self._replace(worker, _death(worker.process.exitcode))
+                record = self._replace(worker, _death(worker))
             elif time.monotonic() > worker.deadline:
-                record = self._replace(worker, f"stopped after {self._timeout:g} s without finishing (--episode-timeout)")
+                record = self._replace(
+                    worker, f"stopped after {self._timeout:g} s without finishing (--episode-timeout)"
+                )
             if record:
                 finished.append(record)
         return finished
@@ -130,8 +132,7 @@ class _Pool:
         try:
             kind, content = worker.pipe.recv()
         except (EOFError, ConnectionError):
-            worker.process.join(10)
-            return self._replace(worker, _death(worker.process.exitcode))
+            return self._replace(worker, _death(worker))
         if kind == "fatal":
             raise WorkerError(content)
         if kind == "ready":
@@ -168,12 +169,15 @@ def blank_record(episode: Episode, error: str) -> EpisodeRecord:
         shift=shift,
         severity=severity,
         seed=seed,
-        axis=episode.shift.axis,  # type: ignore[arg-type]
+        axis=episode.shift.axis,
         error=error,
     )
 
 
-def _death(code: int | None) -> str:
+def _death(worker: _Worker) -> str:
+    """How a worker that is gone went."""
+    worker.process.join(10)  # its pipe closes a moment before its exit code is there
+    code = worker.process.exitcode
     if code is not None and code < 0:
         try:
             return f"killed by {signal.Signals(-code).name}"
@@ -186,11 +190,12 @@ def _play_here(setup: Setup, jobs: Sequence[Job], seen_gl: Callable[[dict[str, s
     player = _Player(setup)
     seen_gl(player.gl())
     for job in jobs:
-        for attempt in range(1, ATTEMPTS + 1):
+        attempts = 1
+        record = player.play(job)
+        while record.error and attempts < ATTEMPTS:
+            attempts += 1
             record = player.play(job)
-            if not record.error:
-                break
-        yield record.model_copy(update={"attempts": attempt})
+        yield record.model_copy(update={"attempts": attempts})
 
 
 class _Player:

@@ -1,4 +1,4 @@
-"""What a run was made with: versions, hardware, GL, commit. Everything that two runs may differ in without saying so."""
+"""What a run was made with: versions, hardware, commit; what two runs may differ in without saying so."""
 
 from __future__ import annotations
 
@@ -71,4 +71,6 @@ def _cpu() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+    return next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor()
+    )

@@ -32,9 +32,7 @@ def replay_scene(path: Path, policy: str, film: Path) -> tuple[Scene, EpisodeRec
     return scene, play_scene(world, load_policy(policy).make(), scene, "settled", base, film_path=film)
 
 
-def replay_episode(
-    folder: Path, name: str | None, policy: str | None, film: Path
-) -> tuple[Scene, EpisodeRecord, str]:
+def replay_episode(folder: Path, name: str | None, policy: str | None, film: Path) -> tuple[Scene, EpisodeRecord, str]:
     """Play an episode of a run again, by default with the run's policy.
 
     name: task/shift/severity/seed; None takes the run's first. Returns scene, record, and what to say about whether it

@@ -65,7 +65,8 @@ def evaluate(
     policy: a URI (see policies/loading.py). workers: processes; default one a core; 0 plays in this process. limit: at
     most so many episodes a cell. tasks, shifts: patterns; a shift may also be a full spec such as
     "visual.lighting@3+execution.action-latency@2", which is then played besides the in-distribution episodes. video:
-    episodes a cell that are filmed. timeout: seconds an episode may take. Raises OodbenchError; what was played is kept.
+    episodes a cell that are filmed. timeout: seconds an episode may take. Raises OodbenchError; what was played is
+    kept.
     """
     suite = SUITES.get(suite) if isinstance(suite, str) else suite
     plan = choose(suite, limit=limit, tasks=tasks, shifts=shifts, seed_offset=seed_offset)
@@ -126,17 +127,18 @@ def _safe(name: str) -> str:
 def _play(
     folder: RunFolder, setup: Setup, jobs: Sequence[Job], workers: int, timeout: float, listener: Listener
 ) -> None:
-    ended = errors = 0
     if not jobs:
         return
-    for record in play_all(setup, jobs, workers, timeout, lambda gl: folder.update(gl=gl)):
+    errors = 0
+    played = play_all(setup, jobs, workers, timeout, lambda gl: folder.update(gl=gl))
+    for ended, record in enumerate(played, start=1):
         if record.video:
             record = record.model_copy(update={"video": f"videos/{record.video}"})
         folder.write(record)
         listener.record(record)
-        ended += 1
         errors += record.error is not None
         if errors == ended == HOPELESS:
             raise OodbenchError(
-                f"policy {setup.policy_uri}: the first {HOPELESS} episodes all ended in errors, the last with: {record.error}"
+                f"policy {setup.policy_uri}: the first {HOPELESS} episodes all ended in errors, "
+                f"the last with: {record.error}"
             )

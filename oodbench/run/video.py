@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import imageio.v2 as imageio
 import numpy as np
@@ -39,6 +40,7 @@ class Film:
         part = self._path.with_suffix(".part.mp4")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            writer: Any
             with imageio.get_writer(
                 part, fps=CONTROL_HZ / EVERY, codec="libx264", quality=4, macro_block_size=1, ffmpeg_log_level="error"
             ) as writer:

@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from oodbench.errors import SpecError
-from oodbench.scene import Scene
-from oodbench.shift import Context, shift
+from oodbench.scene import Object, Scene
+from oodbench.shift import LEVELS, Context, shift
 from oodbench.task import PANDA_HOME, is_clear
 
 BEYOND = 0.012  # m a level
@@ -25,22 +25,26 @@ RADIUS = 0.1  # rad a level
 )
 def object_pose(scene: Scene, context: Context) -> Scene:
     """The object to be handled starts outside the region that training drew from, and turned further."""
-    id = scene.goal.manipulated
-    item = scene.object(id)
-    region = context.task.region(id)
-    beyond = BEYOND * context.severity
-    for _ in range(500):
-        along = context.rng.uniform(-1, 1, 2)
-        along /= np.abs(along).max()  # onto the border of a square
+    item = scene.object(scene.goal.manipulated)
+    region = context.task.region(item.id)
+
+    def moved(severity: float, along: np.ndarray, turn: float) -> Object:
+        beyond = BEYOND * severity
         x, y = (
             c + math.copysign(h + beyond, u) if abs(u) == 1.0 else c + h * u
             for c, h, u in zip(region.center, region.half, along, strict=True)
         )
-        yaw = item.yaw + math.copysign(math.radians(TURN * context.severity), context.rng.uniform(-1, 1))
-        moved = item.but(position=(x, y, item.position[2]), yaw=yaw)
-        if is_clear(moved, scene.objects):
-            return scene.replace_object(id, position=moved.position, yaw=moved.yaw)
-    raise SpecError(f"{scene.key}: no free place for {item.asset} {beyond:g} m outside its region")
+        yaw = item.yaw + math.copysign(math.radians(TURN * severity), turn)
+        return item.but(position=(x, y, item.position[2]), yaw=yaw)
+
+    for _ in range(500):
+        *along, turn = context.rng.uniform(-1, 1, 3)
+        along = np.asarray(along) / np.abs(along).max()  # onto the border of a square
+        # A direction that is free at every level, so that the levels of one episode lie on one line.
+        if all(is_clear(moved(level, along, turn), scene.objects) for level in LEVELS):
+            there = moved(context.severity, along, turn)
+            return scene.replace_object(item.id, position=there.position, yaw=there.yaw)
+    raise SpecError(f"{scene.key}: no free place for {item.asset} outside its region")
 
 
 @shift(

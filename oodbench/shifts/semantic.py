@@ -11,13 +11,14 @@ from oodbench.shift import Context, shift
 from oodbench.task import Task, is_clear
 
 DISTRACTOR_GAP = 0.05  # between a distractor and anything else (m): the hand is wider than the fingers
-TABLE_AREA = ((-0.24, 0.20), (-0.36, 0.36))  # where distractors may stand: x and y ranges (m)
+TABLE_AREA = ((-0.26, 0.12), (-0.34, 0.34))  # where distractors may stand: x and y ranges (m)
 
 
 @shift(
     "semantic.paraphrase",
     channels=("instruction",),
-    unit="wording family: 1 another verb, 2 a polite frame, 3 another clause order, 4 an indirect request, 5 idle talk around it",
+    unit="wording family: 1 another verb, 2 a polite frame, 3 another clause order, 4 an indirect request, "
+    "5 idle talk around it",
     source="RL4VLA Instruct-v1 (held-out templates); families after LIBERO-Para and STAR-Gen",
     star_gen="S-LANG",
 )
@@ -34,8 +35,8 @@ def paraphrase(scene: Scene, context: Context) -> Scene:
 @shift(
     "semantic.unseen-object",
     channels=("objects", "instruction"),
-    unit="novelty of the object to be handled: 1 new colour or size, 2 new shape of a known category, 3 new category of "
-    "a familiar shape, 4 new category and shape, 5 unlike anything in training",
+    unit="novelty of the object to be handled: 1 new colour or size, 2 new shape of a known category, 3 new category "
+    "of a familiar shape, 4 new category and shape, 5 unlike anything in training",
     source="RL4VLA Carrot-v1 (9 held-out objects); graded by oodbench (field `novelty` of assets/objects)",
     star_gen="VSB-NOBJ",
 )

@@ -66,9 +66,8 @@ def camera_pose(scene: Scene, context: Context) -> Scene:
     for camera in scene.cameras:
         if camera.mount == "world":
             offset = np.asarray(camera.position) - camera.target
-            offset = _tilted(tuple(offset), math.radians(6 * azimuth), math.radians(3 * elevation))
-            offset = np.asarray(offset) * (1 + 0.04 * distance)
-            camera = camera.but(position=tuple(camera.target + offset))
+            turned = _tilted(tuple(offset), math.radians(6 * azimuth), math.radians(3 * elevation))
+            camera = camera.but(position=tuple(camera.target + np.asarray(turned) * (1 + 0.04 * distance)))
         cameras.append(camera)
     return scene.but(cameras=tuple(cameras))
 

@@ -25,6 +25,7 @@ TABLE_HALF = (0.45, 0.65, 0.02)  # m
 FLOOR = -0.75  # height of the floor (m)
 PEDESTAL = 0.1  # height of the robot's base (m)
 TEXTURE_SIZE = 512
+REPEAT = 2.0  # MuJoCo's texrepeat for one tile a metre on a uniform texture (it counts half extents)
 LAMPS = 4
 SURFACES = ("table", "floor", "wall")
 CACHE_SIZE = 32  # compiled models kept
@@ -118,20 +119,43 @@ def _room() -> mujoco.MjSpec:
         material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
     box, plane = mujoco.mjtGeom.mjGEOM_BOX, mujoco.mjtGeom.mjGEOM_PLANE
     world.add_geom(
-        name="table", type=box, size=TABLE_HALF, pos=(0, 0, -TABLE_HALF[2]), material="table", friction=(1.0, 0.005, 0.0001)
+        name="table",
+        type=box,
+        size=TABLE_HALF,
+        pos=(0, 0, -TABLE_HALF[2]),
+        material="table",
+        friction=(1.0, 0.005, 0.0001),
     )
     inert = {"contype": 0, "conaffinity": 0, "group": 2}
-    for i, (x, y) in enumerate(((1, 1), (1, -1), (-1, 1), (-1, -1))):
-        leg = (x * (TABLE_HALF[0] - 0.04), y * (TABLE_HALF[1] - 0.04), FLOOR / 2 - 0.02)
-        world.add_geom(name=f"leg-{i}", type=box, size=(0.03, 0.03, -FLOOR / 2 - 0.02), pos=leg, rgba=(0.3, 0.3, 0.32, 1), **inert)
+    for i, (side_x, side_y) in enumerate(((1, 1), (1, -1), (-1, 1), (-1, -1))):
+        leg = (side_x * (TABLE_HALF[0] - 0.04), side_y * (TABLE_HALF[1] - 0.04), FLOOR / 2 - 0.02)
+        world.add_geom(
+            name=f"leg-{i}", type=box, size=(0.03, 0.03, -FLOOR / 2 - 0.02), pos=leg, rgba=(0.3, 0.3, 0.32, 1), **inert
+        )
     world.add_geom(
-        name="pedestal", type=box, size=(0.13, 0.13, (PEDESTAL - FLOOR) / 2), pos=(-0.615, 0, (PEDESTAL + FLOOR) / 2), rgba=(0.25, 0.26, 0.28, 1), **inert
+        name="pedestal",
+        type=box,
+        size=(0.13, 0.13, (PEDESTAL - FLOOR) / 2),
+        pos=(-0.615, 0, (PEDESTAL + FLOOR) / 2),
+        rgba=(0.25, 0.26, 0.28, 1),
+        **inert,
     )
     world.add_geom(name="floor", type=plane, size=(4, 4, 1), pos=(0, 0, FLOOR), material="floor", **inert)
-    walls = {"back": (-1.7, 0, math.pi / 2), "left": (0, 2.0, 0.0), "right": (0, -2.0, math.pi), "front": (2.5, 0, -math.pi / 2)}
+    walls = {
+        "back": (-1.7, 0, math.pi / 2),
+        "left": (0, 2.0, 0.0),
+        "right": (0, -2.0, math.pi),
+        "front": (2.5, 0, -math.pi / 2),
+    }
     for name, (x, y, turn) in walls.items():
         world.add_geom(
-            name=f"wall-{name}", type=plane, size=(3, 2, 1), pos=(x, y, FLOOR + 2), quat=_wall_quat(turn), material="wall", **inert
+            name=f"wall-{name}",
+            type=plane,
+            size=(3, 2, 1),
+            pos=(x, y, FLOOR + 2),
+            quat=_wall_quat(turn),
+            material="wall",
+            **inert,
         )
     for i in range(LAMPS):
         world.add_light(name=f"lamp-{i}", type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL, pos=(0, 0, 2), dir=(0, 0, -1))
@@ -214,7 +238,7 @@ def write(built: Built, scene: Scene) -> None:
         model.cam_fovy[id] = camera.fovy
     for name in SURFACES:
         surface: Surface = getattr(scene.surfaces, name)
-        model.mat_texrepeat[model.material(name).id] = TEXTURES.get(surface.texture).repeat
+        model.mat_texrepeat[model.material(name).id] = REPEAT * TEXTURES.get(surface.texture).repeat
 
 
 def _write_lights(model: mujoco.MjModel, scene: Scene) -> None:

@@ -56,7 +56,9 @@ class Controller:
             error *= ROTATION_LEASH / angle
             mujoco.mju_mulQuat(turned, _rotation(error), here)
         self.quat = turned / np.sqrt(turned @ turned)
-        self.opening = min(max(self.opening - GRIPPER_RATE * action[6] * self._built.robot.opening, 0.0), self._built.robot.opening)
+        self.opening = min(
+            max(self.opening - GRIPPER_RATE * action[6] * self._built.robot.opening, 0.0), self._built.robot.opening
+        )
         self._write(self._joint_targets(np.concatenate([self.position - achieved, error])))
 
     def _joint_targets(self, error: np.ndarray) -> np.ndarray:

@@ -26,14 +26,18 @@ def turned(profile: Sequence[tuple[float, float]], segments: int = 20, hollow: b
     rings = []
     angles = np.linspace(0, math.tau, segments, endpoint=False)
     for r, z in points:
-        ring = np.array([[0.0, 0.0, z]]) if r == 0 else np.stack(
-            [r * np.cos(angles), r * np.sin(angles), np.full(segments, z)], axis=1
+        ring = (
+            np.array([[0.0, 0.0, z]])
+            if r == 0
+            else np.stack([r * np.cos(angles), r * np.sin(angles), np.full(segments, z)], axis=1)
         )
         rings.append(ring)
     return _skin(rings)
 
 
-def sweep(path: Sequence[tuple[float, float, float]], radii: Sequence[float], segments: int = 12, flat: float = 1.0) -> Mesh:
+def sweep(
+    path: Sequence[tuple[float, float, float]], radii: Sequence[float], segments: int = 12, flat: float = 1.0
+) -> Mesh:
     """A tube along the points of `path`, with a radius at each; `flat` squeezes it along its second normal."""
     points = np.asarray(path, float)
     tangents = np.gradient(points, axis=0)
@@ -60,7 +64,11 @@ def extruded(outline: Sequence[tuple[float, float]], height: float, bevel: float
     """A star-shaped (seen from the origin) outline, counter-clockwise, raised to `height`; edges cut by `bevel`."""
     flat = np.asarray(outline, float)
     inner = flat * (1 - bevel / np.linalg.norm(flat, axis=1, keepdims=True).clip(1e-6)) if bevel else flat
-    layers = [(inner, 0.0), (flat, bevel), (flat, height - bevel), (inner, height)] if bevel else [(flat, 0.0), (flat, height)]
+    layers = (
+        [(inner, 0.0), (flat, bevel), (flat, height - bevel), (inner, height)]
+        if bevel
+        else [(flat, 0.0), (flat, height)]
+    )
     rings = [np.array([[0.0, 0.0, 0.0]])]
     rings += [np.column_stack([layer, np.full(len(layer), z)]) for layer, z in layers]
     rings.append(np.array([[0.0, 0.0, height]]))
@@ -85,16 +93,16 @@ def rounded_rectangle(half: tuple[float, float], radius: float, per_corner: int 
 def star(points: int, outer: float, inner: float) -> list[tuple[float, float]]:
     """The outline of a star with its first point along +x, counter-clockwise."""
     radii = [outer, inner] * points
-    return [
-        (r * math.cos(math.pi * i / points), r * math.sin(math.pi * i / points)) for i, r in enumerate(radii)
-    ]
+    return [(r * math.cos(math.pi * i / points), r * math.sin(math.pi * i / points)) for i, r in enumerate(radii)]
 
 
 def _skin(rings: list[np.ndarray]) -> Mesh:
     """Join neighbouring rings of points (single points are tips) by triangles, facing outwards."""
     starts = np.cumsum([0, *(len(ring) for ring in rings)])
     faces = []
-    for (a, first), (b, second) in zip(zip(starts, rings, strict=False), zip(starts[1:], rings[1:], strict=False), strict=False):
+    for (a, first), (b, second) in zip(
+        zip(starts, rings, strict=False), zip(starts[1:], rings[1:], strict=False), strict=False
+    ):
         count = max(len(first), len(second))
         for i in range(count):
             j = (i + 1) % count

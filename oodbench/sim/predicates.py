@@ -100,7 +100,8 @@ def on(world: World, id: str, support: str) -> bool:
     if area is None:
         return False
     x, y, _ = world.in_frame(support, world.center(id))
-    inside = x * x + y * y <= area.radius**2 if area.radius else abs(x) <= area.half[0] and abs(y) <= area.half[1]
+    half = area.half or (0.0, 0.0)
+    inside = x * x + y * y <= area.radius**2 if area.radius else abs(x) <= half[0] and abs(y) <= half[1]
     if not inside or not world.touching(id, support):
         return False
     return abs(world.lowest_point(id) - world.position(support)[2] - area.height) <= CONTACT_GAP

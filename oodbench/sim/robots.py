@@ -223,7 +223,7 @@ def _read_mesh(spec: mujoco.MjSpec, name: str) -> Any:
     import trimesh
 
     path = Path(spec.modelfiledir) / (spec.meshdir or "") / spec.mesh(name).file
-    mesh = trimesh.load(path, force="mesh", process=False)
+    mesh: Any = trimesh.load(path, force="mesh", process=False)
     mesh.merge_vertices(merge_norm=True, merge_tex=True)
     return mesh
 
@@ -248,9 +248,9 @@ def _lighten(spec: mujoco.MjSpec, budget: float, prefix: str) -> dict[str, bytes
         if item.name not in used:
             spec.delete(item)
             continue
-        hull = trimesh.load(Path(spec.modelfiledir) / item.file, force="mesh").convex_hull
+        solid: Any = trimesh.load(Path(spec.modelfiledir) / item.file, force="mesh")
         item.file = f"{prefix}{item.name}{COLLISION}"
-        files[item.file] = hull.export(file_type="stl")
+        files[item.file] = solid.convex_hull.export(file_type="stl")
     for material in list(spec.materials):
         spec.delete(material)
     for index, ((body, rgba), parts) in enumerate(groups.items()):
@@ -258,7 +258,14 @@ def _lighten(spec: mujoco.MjSpec, budget: float, prefix: str) -> dict[str, bytes
         files[f"{name}.stl"] = _decimate(trimesh.util.concatenate(parts), budget).export(file_type="stl")
         spec.add_mesh(name=name, file=f"{name}.stl", inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL)
         spec.body(body).add_geom(
-            name=name, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, rgba=rgba, contype=0, conaffinity=0, group=2, mass=0
+            name=name,
+            type=mujoco.mjtGeom.mjGEOM_MESH,
+            meshname=name,
+            rgba=rgba,
+            contype=0,
+            conaffinity=0,
+            group=2,
+            mass=0,
         )
     for geom in spec.geoms:
         if not geom.name.endswith(tuple(f"_visual_{i}" for i in range(len(groups)))):
@@ -290,5 +297,3 @@ def versions() -> dict[str, str]:
             manifest = json.loads((folder(name) / "manifest.json").read_text())
             found[name] = f"robosuite {manifest['robosuite']}, format {manifest['format']}"
     return found
-
-

@@ -175,7 +175,7 @@ class _Builder:
     def share_mass(self) -> None:
         total = sum(volume for _, volume in self.solid)
         if not total:
-            raise AssetError(f"object {self.asset.name!r}: no part can be touched; give one the role \"collision\"")
+            raise AssetError(f'object {self.asset.name!r}: no part can be touched; give one the role "collision"')
         for geom, volume in self.solid:
             geom.mass = self.asset.mass * volume / total
 
@@ -217,7 +217,14 @@ class _Builder:
         return {"type": GEOM.mjGEOM_MESH, "meshname": mesh_name}, float(0.6 * math.prod(extent))
 
     def _place(
-        self, body: Any, part: _Part, shape: dict[str, Any], volume: float, position: Any, quat: Any, role: str | None = None
+        self,
+        body: Any,
+        part: _Part,
+        shape: dict[str, Any],
+        volume: float,
+        position: Any,
+        quat: Any,
+        role: str | None = None,
     ) -> None:
         role = role or part.role
         if role in ("visual", "both"):
@@ -251,7 +258,10 @@ class _Builder:
         half = (part.thickness / 2, length, part.height / 2)
         for i in range(part.count):
             angle = math.tau * i / part.count
-            at = np.array([part.radius * math.cos(angle), part.radius * math.sin(angle), part.height / 2]) + part.position
+            at = (
+                np.array([part.radius * math.cos(angle), part.radius * math.sin(angle), part.height / 2])
+                + part.position
+            )
             shape = {"type": GEOM.mjGEOM_BOX, "size": half}
             self._place(self.body, part, shape, 8 * math.prod(half), at, _quat((0, 0, math.degrees(angle))))
 
@@ -282,7 +292,9 @@ class _Builder:
         pale = part.model_copy(update={"rgba": wood})
         self._panel(drawer, pale, (long - 0.004, inner - 0.004, 0.003), (-0.004, 0, low + 0.003))
         for side in (1, -1):
-            self._panel(drawer, pale, (long - 0.004, 0.003, 0.6 * tall), (-0.004, side * (inner - 0.008), low + 0.6 * tall))
+            self._panel(
+                drawer, pale, (long - 0.004, 0.003, 0.6 * tall), (-0.004, side * (inner - 0.008), low + 0.6 * tall)
+            )
         self._panel(drawer, pale, (0.003, inner - 0.008, 0.6 * tall), (long - 0.012, 0, low + 0.6 * tall))
         front = part.model_copy(update={"rgba": part.front})
         self._panel(drawer, front, (0.006, width - 0.002, height - 0.004), (-depth - 0.0065, 0, height))
@@ -313,10 +325,14 @@ class _Builder:
                 shapes += [(box, (0.006, 0.004, 0.022), (x, y + s * 0.012, z), upright) for s in (1, -1)]
                 shapes += [(box, (stem, 0.004, 0.004), (middle, y, z + 0.018), upright)]
         for kind, size, position, quat in shapes:
-            self._place(drawer, metal, {"type": kind, "size": size}, 0.05 * math.prod(s or 1e-2 for s in size), position, quat)
+            self._place(
+                drawer, metal, {"type": kind, "size": size}, 0.05 * math.prod(s or 1e-2 for s in size), position, quat
+            )
 
     def _panel(self, body: Any, part: _Part, half: Vec3, position: Vec3) -> None:
-        self._place(body, part, {"type": GEOM.mjGEOM_BOX, "size": half}, 8 * math.prod(half), position, _quat((0, 0, 0)), "both")
+        self._place(
+            body, part, {"type": GEOM.mjGEOM_BOX, "size": half}, 8 * math.prod(half), position, _quat((0, 0, 0)), "both"
+        )
 
 
 def _quat(euler: Vec3) -> np.ndarray:

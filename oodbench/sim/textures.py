@@ -41,8 +41,12 @@ def _render(name: str, kind: str, seed: int, options: tuple[tuple[str, Any], ...
 
 
 def _frozen(options: dict[str, Any]) -> dict[str, Any]:
-    freeze = lambda v: tuple(map(freeze, v)) if isinstance(v, list | tuple) else v  # noqa: E731
-    return {key: freeze(value) for key, value in options.items()}
+    return {key: _freeze(value) for key, value in options.items()}
+
+
+def _freeze(value: Any) -> Any:
+    """Lists as tuples, all the way down, so that they can be keys of the cache."""
+    return tuple(map(_freeze, value)) if isinstance(value, list | tuple) else value
 
 
 def _generator(draw: Draw) -> Draw:
@@ -50,7 +54,9 @@ def _generator(draw: Draw) -> Draw:
     return draw
 
 
-def _noise(rng: np.random.Generator, size: int, rough: float = 2.0, stretch: float = 1.0, low: float = 1.0) -> np.ndarray:
+def _noise(
+    rng: np.random.Generator, size: int, rough: float = 2.0, stretch: float = 1.0, low: float = 1.0
+) -> np.ndarray:
     """Periodic noise with a 1/f^rough spectrum above `low` cycles a tile, zero mean and unit deviation, (size, size).
 
     stretch > 1 draws it out along the first axis (the grain of wood).
@@ -70,11 +76,14 @@ def _mix(a: Any, b: Any, share: np.ndarray) -> np.ndarray:
 def _grid(size: int) -> tuple[np.ndarray, np.ndarray]:
     """Row and column coordinates in [0, 1)."""
     axis = np.arange(size) / size
-    return np.meshgrid(axis, axis, indexing="ij")
+    rows, columns = np.meshgrid(axis, axis, indexing="ij")
+    return rows, columns
 
 
 @_generator
-def wood(rng: np.random.Generator, size: int, light: Colour, dark: Colour, planks: int = 4, contrast: float = 1.0) -> np.ndarray:
+def wood(
+    rng: np.random.Generator, size: int, light: Colour, dark: Colour, planks: int = 4, contrast: float = 1.0
+) -> np.ndarray:
     """Planks side by side with grain along the rows' axis."""
     rows, columns = _grid(size)
     grain = _noise(rng, size, 1.6, 12.0) + 0.5 * _noise(rng, size, 0.7, 40.0)
@@ -90,7 +99,9 @@ def wood(rng: np.random.Generator, size: int, light: Colour, dark: Colour, plank
 
 
 @_generator
-def speckle(rng: np.random.Generator, size: int, base: Colour, spots: tuple[Colour, ...], amount: float = 0.3) -> np.ndarray:
+def speckle(
+    rng: np.random.Generator, size: int, base: Colour, spots: tuple[Colour, ...], amount: float = 0.3
+) -> np.ndarray:
     """Granite: fine grains of several colours."""
     image = np.broadcast_to(np.asarray(base, float), (size, size, 3)).copy()
     image += 6 * _noise(rng, size, 1.0)[..., None]
@@ -116,7 +127,9 @@ def marble(rng: np.random.Generator, size: int, base: Colour, vein: Colour, vein
 
 
 @_generator
-def tiles(rng: np.random.Generator, size: int, colour: Colour, joint: Colour, count: int = 4, vary: float = 8.0) -> np.ndarray:
+def tiles(
+    rng: np.random.Generator, size: int, colour: Colour, joint: Colour, count: int = 4, vary: float = 8.0
+) -> np.ndarray:
     """Square tiles with joints."""
     rows, columns = _grid(size)
     shade = rng.normal(0, vary, (count, count))[(rows * count).astype(int), (columns * count).astype(int)]
@@ -163,7 +176,9 @@ def fabric(rng: np.random.Generator, size: int, colour: Colour, threads: int = 6
 @_generator
 def plaster(rng: np.random.Generator, size: int, colour: Colour, rough: float = 5.0) -> np.ndarray:
     """A painted or plastered surface, almost plain."""
-    return np.asarray(colour, float) + (rough * _noise(rng, size, 1.3) + 0.5 * rough * _noise(rng, size, 0.4))[..., None]
+    return (
+        np.asarray(colour, float) + (rough * _noise(rng, size, 1.3) + 0.5 * rough * _noise(rng, size, 0.4))[..., None]
+    )
 
 
 @_generator
@@ -176,7 +191,9 @@ def concrete(rng: np.random.Generator, size: int, colour: Colour, stain: float =
 
 
 @_generator
-def bricks(rng: np.random.Generator, size: int, colour: Colour, joint: Colour, rows: int = 8, vary: float = 14.0) -> np.ndarray:
+def bricks(
+    rng: np.random.Generator, size: int, colour: Colour, joint: Colour, rows: int = 8, vary: float = 14.0
+) -> np.ndarray:
     """A running bond; `rows` must be even to tile."""
     across, along = _grid(size)
     row = (across * rows).astype(int)
@@ -189,7 +206,9 @@ def bricks(rng: np.random.Generator, size: int, colour: Colour, joint: Colour, r
 
 
 @_generator
-def terrazzo(rng: np.random.Generator, size: int, base: Colour, chips: tuple[Colour, ...], count: int = 220) -> np.ndarray:
+def terrazzo(
+    rng: np.random.Generator, size: int, base: Colour, chips: tuple[Colour, ...], count: int = 220
+) -> np.ndarray:
     """Chips of stone in a smooth ground."""
     image = np.asarray(base, float) + 2 * _noise(rng, size, 0.8)[..., None]
     rows, columns = _grid(size)

@@ -408,6 +408,4 @@ class World:
         return "not-grasped" if "reached" in reached else "never-reached"
 
 
-
-
 __all__ = ["CONTROL_HZ", "Observation", "Status", "World"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 
 def area_under(curve: Mapping[float, float]) -> float | None:
@@ -14,5 +15,5 @@ def area_under(curve: Mapping[float, float]) -> float | None:
     points = sorted(curve.items())
     if len(points) < 2:
         return None
-    area = sum((b - a) * (p + q) / 2 for (a, p), (b, q) in zip(points, points[1:], strict=False))
+    area = sum((b - a) * (p + q) / 2 for (a, p), (b, q) in pairwise(points))
     return area / (points[-1][0] - points[0][0])

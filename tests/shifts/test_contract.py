@@ -1,4 +1,4 @@
-"""The contract of every shift, for every task: identity at 0, only declared channels, and what is declared does change."""
+"""The contract of every shift in every task: identity at 0, only declared channels, and a change that is there."""
 
 import itertools
 

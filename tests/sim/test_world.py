@@ -247,7 +247,7 @@ def test_the_expert_solves_every_task(world, name):
     for seed in range(3):
         status = _solve(world, TASKS.get(name).sample(100 + seed))
         assert status.settled, status
-        steps = [step for step in status.stages.values()]
+        steps = list(status.stages.values())
         assert None not in steps
         assert steps == sorted(steps)
 

@@ -1,0 +1,162 @@
+"""Loading by URI, the check of actions, and what policies are told."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from oodbench.errors import PolicyError, UnknownNameError
+from oodbench.expert import Expert
+from oodbench.policies import EpisodeInfo, PolicySpec
+from oodbench.policies.base import check_actions
+from oodbench.policies.controls import POLICIES
+from oodbench.policies.loading import load_policy, spec_of
+from oodbench.run.episode import play
+from oodbench.shift import ShiftSpec
+from oodbench.sim.world import World
+from oodbench.suite import SUITES, Episode
+
+INFO = EpisodeInfo("put-on", "put the carrot on the plate", 5, 10, 20.0)
+
+
+def test_chunks_single_actions_and_lists_are_accepted():
+    assert check_actions(np.zeros((5, 7)), "p").shape == (5, 7)
+    assert check_actions(np.zeros(7), "p").shape == (1, 7)
+    assert check_actions([[0.0] * 7], "p").dtype == np.float64
+    assert check_actions(np.full((1, 7), 1.0005), "p").max() == 1.0
+
+
+@pytest.mark.parametrize(
+    ("actions", "says"),
+    [
+        (np.zeros((1, 6)), r"shape \(1, 6\)"),
+        (np.zeros(8), r"shape \(8,\)"),
+        (np.zeros((0, 7)), r"shape \(0, 7\)"),
+        (np.zeros((2, 3, 7)), r"\(2, 3, 7\)"),
+        (np.array([[0, 0, np.inf, 0, 0, 0, 0]]), r"inf at \[0, 2\]"),
+        (np.array([[0, 0, 0, 0, 0, 0, 2.0]]), r"2 at \[0, 6\]"),
+        (None, "NoneType, not an array"),
+        ({"actions": 1}, "dict"),
+    ],
+)
+def test_bad_actions_say_what_is_wrong_with_them(actions, says):
+    with pytest.raises(PolicyError, match=says):
+        check_actions(actions, "p")
+
+
+def test_every_kind_of_policy_can_be_loaded(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "import numpy as np\n"
+        "class P:\n"
+        "    def __init__(self, gain=1.0, name='x'): self.gain, self.name = gain, name\n"
+        "    def reset(self, episode): pass\n"
+        "    def act(self, observation): return np.full(7, self.gain)\n"
+        "def make_policy(gain=0.5): return P(gain)\n"
+        "def act(observation): return np.zeros(7)\n"
+        "ready = P(0.25)\n"
+    )
+    values = {
+        f"{path}:P?gain=0.125&name=y": 0.125,
+        f"{path}:make_policy?gain=0.75": 0.75,
+        f"{path}": None,
+        f"{path}:act": 0.0,
+        f"{path}:ready": 0.25,
+    }
+    for uri, value in values.items():
+        if value is None:
+            continue
+        policy = load_policy(uri).make()
+        policy.reset(INFO)
+        assert policy.act(None)[0] == value
+    loaded = load_policy(f"{path}:P")
+    assert loaded.name == "P"
+    assert len(loaded.files[str(path)]) == 64
+
+
+def test_a_module_can_be_named():
+    assert isinstance(load_policy("oodbench.expert:Expert").make(), Expert)
+
+
+def test_builtin_policies_and_unknown_ones():
+    assert {"expert", "no-op", "random"} <= set(POLICIES.names())
+    with pytest.raises(UnknownNameError, match="'random'"):
+        load_policy("randm")
+
+
+def test_what_has_no_act_is_refused(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("class P:\n    def reset(self, episode): pass\n")
+    with pytest.raises(PolicyError, match=r"no method act\(\)"):
+        load_policy(f"{path}:P").make()
+    path.write_text("class P:\n    spec = {'execute': 3}\n    def reset(self, e): pass\n    def act(self, o): pass\n")
+    with pytest.raises(PolicyError, match="PolicySpec"):
+        spec_of(load_policy(f"{path}:P").make())
+
+
+def test_policies_are_not_told_about_the_shift():
+    assert {f.name for f in dataclasses.fields(EpisodeInfo)} == {"task", "instruction", "seed", "horizon", "control_hz"}
+
+
+class Recorder:
+    """Notes what it is told and asked."""
+
+    def __init__(self, execute=None, image_size=256):
+        self.spec = PolicySpec(execute=execute, image_size=image_size)
+        self.infos, self.asked, self.sizes = [], 0, set()
+
+    def reset(self, episode):
+        self.infos.append(episode)
+
+    def act(self, observation):
+        self.asked += 1
+        self.sizes.add(observation.image.shape)
+        return np.zeros((10, 7))
+
+
+@pytest.mark.parametrize(("execute", "asked"), [(None, 16), (4, 40), (10, 16), (99, 16)])
+def test_a_chunk_is_executed_as_far_as_the_policy_says(execute, asked):
+    policy = Recorder(execute, image_size=32)
+    record = play(World("fast"), policy, Episode("put-on", ShiftSpec(), 0), SUITES.get("quick"))
+    assert record.steps == 160
+    assert policy.asked == asked
+    assert policy.sizes == {(32, 32, 3)}
+
+
+def test_the_policy_seed_is_the_same_under_every_shift_and_differs_between_episodes():
+    policy = Recorder(image_size=16)
+    world, suite = World("fast"), SUITES.get("quick")
+    for shift, seed in (("none", 0), ("visual.lighting@3", 0), ("none", 1)):
+        play(world, policy, Episode("stack", ShiftSpec.parse(shift), seed), suite)
+    a, b, c = (info.seed for info in policy.infos)
+    assert a == b != c
+
+
+def test_random_repeats_itself():
+    policy = load_policy("random").make()
+    policy.reset(INFO)
+    first = policy.act(None)
+    policy.reset(INFO)
+    assert np.array_equal(policy.act(None), first)
+    assert first.shape == (8, 7)
+
+
+def test_torch_like_tensors_are_taken():
+    class Tensor:
+        def detach(self):
+            return self
+
+        cpu = float = detach
+
+        def numpy(self):
+            return np.zeros((2, 7))
+
+    class P:
+        def reset(self, episode):
+            pass
+
+        def act(self, observation):
+            return Tensor()
+
+    record = play(World("fast"), P(), Episode("stack", ShiftSpec(), 0), SUITES.get("quick"))
+    assert record.error is None
