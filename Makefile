@@ -47,5 +47,14 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The pictures and tables in the documentation that are generated.
+docs: setup
+	$(BIN)/oodbench view tasks --out docs/tasks.jpg
+	$(BIN)/oodbench view objects --out docs/objects.jpg
+	for shift in unseen-object distractors; do $(BIN)/oodbench view semantic.$$shift --size 200 --out docs/semantic.$$shift.jpg; done
+	for shift in table-texture lighting camera-pose; do $(BIN)/oodbench view visual.$$shift --size 200 --out docs/visual.$$shift.jpg; done
+	for shift in object-pose robot-init; do $(BIN)/oodbench view execution.$$shift --size 200 --out docs/execution.$$shift.jpg; done
+	$(BIN)/python -m oodbench.report.catalogue
+
 clean:
 	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache

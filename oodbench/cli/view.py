@@ -33,5 +33,5 @@ def view(
             raise SpecError(f"severities {severities!r}: must be numbers with commas, e.g. 0,1,3,5") from None
         sheet = sheets.shift(shift, task or None, levels, seed=seed, size=size, camera=camera)
     path = out or Path(f"{shift}.png")
-    sheet.save(path)
+    sheet.save(path, quality=88)
     typer.echo(str(path))
