@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from oodbench import paths
-from oodbench.errors import OodbenchError
+from oodbench.errors import AssetError, OodbenchError
 
-GL_PACKAGES = "libegl1 libgl1 libgles2 libegl-mesa0 libgl1-mesa-dri"
 PINS = {"mujoco": "3.9.0"}
 SPACE = 0.5  # GiB that the cache and a run want
 
@@ -51,24 +50,24 @@ def _numpy() -> Check:
 
 
 def _cache(fix: bool) -> Check:
-    from oodbench.sim import robots
+    def where() -> str:
+        from oodbench.sim import robots
 
-    where = str(robots.folder("panda"))
-    if not robots.is_prepared("panda") and not fix:
-        remedy = "oodbench doctor --fix (needs robosuite), or copy this folder from a machine that has it"
-        return Check("robot meshes", False, f"{where}: not there", remedy)
-    return _attempt("robot meshes", lambda: f"{robots.ensure('panda')} ({robots.versions()['panda']})")
+        if not fix and not robots.is_prepared("panda"):
+            raise AssetError(f"{robots.folder('panda')}: not there")
+        return f"{robots.ensure('panda')} ({robots.versions()['panda']})"
+
+    remedy = "oodbench doctor --fix (needs robosuite), or copy this folder from a machine that has it"
+    return _attempt("robot meshes", where, remedy)
 
 
 def _gl() -> Check:
-    from oodbench.sim.render import gl_info
+    def renderer() -> str:
+        from oodbench.sim.render import gl_info
 
-    backend = os.environ.get("MUJOCO_GL", "default")
-    return _attempt(
-        "OpenGL",
-        lambda: f"{gl_info()['renderer']} ({backend})",
-        f"apt-get update && apt-get install -y {GL_PACKAGES}",
-    )
+        return f"{gl_info()['renderer']} ({os.environ.get('MUJOCO_GL', 'default')})"
+
+    return _attempt("OpenGL", renderer, "as it says")
 
 
 def _video() -> Check:

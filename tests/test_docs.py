@@ -20,7 +20,9 @@ def test_the_catalogue_of_shifts_is_up_to_date():
 
 def test_the_readmes_counts_of_objects_are_true():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    train, test, near, far = map(int, re.search(r"(\d+) train and (\d+) test objects, (\d+) and (\d+) rec", text).groups())
+    train, test, near, far = map(
+        int, re.search(r"(\d+) train and (\d+) test objects, (\d+) and (\d+) rec", text).groups()
+    )
     assert (train, test) == (len(objects("object", "train")), len(objects("object", "test")))
     assert (near, far) == (len(objects("receptacle", "train")), len(objects("receptacle", "test")))
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from oodbench.errors import RenderError
 from oodbench.scene import Scene, Surface
+from oodbench.sim import NO_GL
 from oodbench.sim.build import SURFACES, Built, surface_image
 
 MAX_SIZE = 1024  # pixels
@@ -50,10 +51,7 @@ def make_current() -> None:
         context = library.GLContext(MAX_SIZE, MAX_SIZE)
         context.make_current()
     except Exception as error:
-        raise RenderError(
-            f"no OpenGL: {error}. On Debian or Ubuntu: apt-get install -y libegl1 libgl1 libgles2 libegl-mesa0 "
-            "libgl1-mesa-dri; then `oodbench doctor`"
-        ) from error
+        raise RenderError(f"no OpenGL: {error}. {NO_GL}") from error
     _gl = context
 
 

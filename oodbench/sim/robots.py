@@ -112,8 +112,11 @@ def prepare(robot: RobotAsset) -> Path:
     """Write the cache folder of `robot` from the installed robosuite. Safe against a second process doing the same."""
     source = _robosuite_assets()
     target = folder(robot.name)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    except OSError as error:
+        raise AssetError(f"robot {robot.name!r}: cannot write {target} ({error}); set OODBENCH_CACHE") from error
     try:
         composed, meshes = _compose(robot, source)
         (work / "meshes").mkdir()

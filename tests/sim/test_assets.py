@@ -30,7 +30,7 @@ def built(request):
 
 
 def test_rests_where_it_is_put(built):
-    asset, model, data = built
+    _, model, data = built
     mujoco.mj_step(model, data, 50)
     start, turn = data.body("it").xpos.copy(), data.body("it").xmat.reshape(3, 3).copy()
     mujoco.mj_step(model, data, 1000)
