@@ -7,7 +7,7 @@ if sys.platform == "linux" and not os.environ.get("DISPLAY"):
     os.environ.setdefault("MUJOCO_GL", "egl")  # mujoco reads it when it is imported
 
 GL_PACKAGES = "libegl1 libgl1 libgles2 libegl-mesa0 libgl1-mesa-dri"
-NO_GL = f"On Debian or Ubuntu: apt-get update && apt-get install -y {GL_PACKAGES}, with MUJOCO_GL=egl; then `oodbench doctor`"
+NO_GL = f"On Debian or Ubuntu: apt-get install -y {GL_PACKAGES}, with MUJOCO_GL=egl; then `oodbench doctor`"
 
 try:
     import mujoco as _mujoco  # noqa: F401
