@@ -202,15 +202,13 @@ def floor(world: World, repeats: int) -> dict[str, float]:
 
 def reset_parts(repeats: int) -> dict[str, float]:
     """Where a reset's time goes, in milliseconds: sampling, a compiled model that is cached, one that is not."""
-    from oodbench.sim import build
-
     world, task = World(), TASKS.get("put-on")
     parts: dict[str, list[float]] = {"sample_ms": [], "compile_ms": [], "in_place_ms": [], "first_frame_ms": []}
     for seed in range(max(5, repeats)):
         start = time.perf_counter()
         scene = task.sample(1000 + seed)
         parts["sample_ms"].append(time.perf_counter() - start)
-        build.forget()
+        world.forget()
         parts["compile_ms"].append(_timed(partial(world.reset, scene)))
         parts["in_place_ms"].append(_timed(partial(world.reset, scene)))
         parts["first_frame_ms"].append(_timed(lambda: world.render()))

@@ -10,12 +10,14 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
 from oodbench.errors import RunFolderError
 from oodbench.policies.loading import LoadedPolicy
 from oodbench.run import provenance, records
+from oodbench.run.pool import Facts
 from oodbench.run.records import EpisodeKey, EpisodeRecord
 from oodbench.suite import Episode, Suite
 
@@ -48,15 +50,13 @@ class RunFolder:
         return self.path / "videos"
 
     @contextlib.contextmanager
-    def begin(
-        self, suite: Suite, policy: LoadedPolicy, privileged: bool, plan: Sequence[Episode]
-    ) -> Iterator[RunFolder]:
+    def begin(self, suite: Suite, policy: LoadedPolicy, plan: Sequence[Episode]) -> Iterator[RunFolder]:
         """Create the folder, or take up the run that is in it, for as long as the context lasts.
 
         Raises RunFolderError: it belongs to another plan, policy or version (and what differs), another process is
         using it, or it cannot be written.
         """
-        wanted = describe(suite, policy, privileged, plan)
+        wanted = describe(suite, policy, plan)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = (self.path / ".lock").open("a+")
@@ -80,6 +80,11 @@ class RunFolder:
                 f"{self.episodes_path}: cannot be written ({error.strerror}); the episodes before this one are kept, "
                 "repeat the command to go on once there is room"
             ) from error
+
+    def hear(self, facts: Facts) -> None:
+        """Note what a worker found when it began."""
+        policy = self.info["policy"] | {"privileged": facts.spec.privileged, "spec": asdict(facts.spec)}
+        self.update(gl=facts.gl, policy=policy)
 
     def update(self, **fields: Any) -> None:
         """Change fields of run.json, atomically."""
@@ -113,10 +118,10 @@ class RunFolder:
 
     def _adopt(self, wanted: dict[str, Any], plan: Sequence[Episode]) -> None:
         existing = self.path / "run.json"
-        if existing.exists():
+        if existing.exists() and self.records():
             self.info = read_info(self.path)
             self._refuse_other(wanted)
-        elif self.episodes_path.exists():
+        elif not existing.exists() and self.episodes_path.exists():
             raise RunFolderError(f"{self.path}: holds episodes but no run.json; give another --out")
         else:
             try:
@@ -149,14 +154,14 @@ class RunFolder:
                 file.truncate(content.rfind(b"\n") + 1)
 
 
-def describe(suite: Suite, policy: LoadedPolicy, privileged: bool, plan: Sequence[Episode]) -> dict[str, Any]:
+def describe(suite: Suite, policy: LoadedPolicy, plan: Sequence[Episode]) -> dict[str, Any]:
     """The content of run.json before the first episode."""
     return {
         "format": FORMAT,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "status": "running",
         "command": ["oodbench", *sys.argv[1:]],
-        "policy": {"uri": policy.uri, "name": policy.name, "privileged": privileged, "files": policy.files},
+        "policy": {"uri": policy.uri, "name": policy.name, "files": policy.files},
         "suite": {
             "name": suite.name,
             "version": suite.version,

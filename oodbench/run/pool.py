@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -14,7 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from oodbench.errors import OodbenchError
+from oodbench.policies.base import PolicySpec
+from oodbench.policies.loading import load_policy, spec_of
+from oodbench.run.episode import play
 from oodbench.run.records import EpisodeRecord
+from oodbench.sim.world import World
 from oodbench.suite import Episode, Suite
 
 ATTEMPTS = 2  # an episode that ends in an error is played once more
@@ -38,23 +43,31 @@ class Setup:
     suite: Suite
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What a worker finds when it begins: the OpenGL that draws, and what the policy declares."""
+
+    gl: dict[str, str]
+    spec: PolicySpec
+
+
 class WorkerError(OodbenchError):
     """A worker could not begin, or a policy broke its contract; the message is the user's to act on."""
 
 
 def play_all(
-    setup: Setup, jobs: Sequence[Job], workers: int, timeout: float, seen_gl: Callable[[dict[str, str]], None]
+    setup: Setup, jobs: Sequence[Job], workers: int, timeout: float, hear: Callable[[Facts], None]
 ) -> Iterator[EpisodeRecord]:
     """Play the jobs in `workers` processes (0: in this one) and yield records as they come.
 
     timeout: seconds an episode may take. An episode whose worker dies or hangs, or that ends in an error, is played
-    once more. seen_gl: told once which OpenGL draws. Raises WorkerError when the policy cannot be loaded or breaks its
-    contract. Closing the iterator ends the workers.
+    once more. hear: told what each worker finds when it begins. Raises WorkerError when the policy cannot be loaded or
+    breaks its contract. Closing the iterator ends the workers.
     """
     if workers == 0:
-        yield from _play_here(setup, jobs, seen_gl)
+        yield from _play_here(setup, jobs, hear)
         return
-    pool = _Pool(setup, min(workers, max(1, len(jobs))), timeout, seen_gl)
+    pool = _Pool(setup, min(workers, max(1, len(jobs))), timeout, hear)
     try:
         yield from pool.run(jobs)
     finally:
@@ -64,11 +77,12 @@ def play_all(
 class _Worker:
     """One process, its pipe, and what it is doing."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: Setup, threads: int) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, setup), daemon=True)
-        self.process.start()
+        with _threads(threads):
+            self.process.start()
         theirs.close()
         self.job: Job | None = None
         self.attempt = 0
@@ -86,10 +100,23 @@ class _Worker:
         self.process.join()
 
 
+@contextlib.contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Processes started meanwhile use `count` threads, unless the user said otherwise: workers share the cores."""
+    mine = {name: str(count) for name in THREADS if name not in os.environ}
+    os.environ.update(mine)
+    try:
+        yield
+    finally:
+        for name in mine:
+            del os.environ[name]
+
+
 class _Pool:
-    def __init__(self, setup: Setup, count: int, timeout: float, seen_gl: Callable[[dict[str, str]], None]) -> None:
-        self._setup, self._timeout, self._seen_gl = setup, timeout, seen_gl
-        self._workers = [_Worker(setup) for _ in range(count)]
+    def __init__(self, setup: Setup, count: int, timeout: float, hear: Callable[[Facts], None]) -> None:
+        self._setup, self._timeout, self._hear = setup, timeout, hear
+        self._threads = max(1, (os.cpu_count() or 1) // count)
+        self._workers = [_Worker(setup, self._threads) for _ in range(count)]
         self._queue: deque[tuple[Job, int]] = deque()
 
     def run(self, jobs: Sequence[Job]) -> Iterator[EpisodeRecord]:
@@ -137,7 +164,7 @@ class _Pool:
             raise WorkerError(content)
         if kind == "ready":
             worker.ready = True
-            self._seen_gl(content)
+            self._hear(content)
             return None
         job, worker.job = worker.job, None
         assert job is not None
@@ -148,7 +175,7 @@ class _Pool:
         worker.kill()
         if not worker.ready:
             raise WorkerError(f"policy {self._setup.policy_uri}: its worker process could not start: {reason}")
-        self._workers[self._workers.index(worker)] = _Worker(self._setup)
+        self._workers[self._workers.index(worker)] = _Worker(self._setup, self._threads)
         if worker.job is None:
             return None
         return self._settle(worker.job, worker.attempt, blank_record(worker.job.episode, f"worker {reason}"))
@@ -186,9 +213,9 @@ def _death(worker: _Worker) -> str:
     return f"exited with code {code}"
 
 
-def _play_here(setup: Setup, jobs: Sequence[Job], seen_gl: Callable[[dict[str, str]], None]) -> Iterator[EpisodeRecord]:
+def _play_here(setup: Setup, jobs: Sequence[Job], hear: Callable[[Facts], None]) -> Iterator[EpisodeRecord]:
     player = _Player(setup)
-    seen_gl(player.gl())
+    hear(player.facts())
     for job in jobs:
         attempts = 1
         record = player.play(job)
@@ -202,34 +229,28 @@ class _Player:
     """A world and a policy."""
 
     def __init__(self, setup: Setup) -> None:
-        from oodbench.policies.loading import load_policy
-        from oodbench.sim.world import World
-
         self._suite = setup.suite
         self._policy: Any = load_policy(setup.policy_uri).make()
         self._world = World(setup.suite.protocol.quality)
 
-    def gl(self) -> dict[str, str]:
+    def facts(self) -> Facts:
         try:
-            return self._world.gl_info()
+            gl = self._world.gl_info()
         except OodbenchError as error:  # a policy that never looks needs no GL
-            return {"error": str(error)}
+            gl = {"error": str(error)}
+        return Facts(gl, spec_of(self._policy))
 
     def play(self, job: Job) -> EpisodeRecord:
-        from oodbench.run.episode import play
-
         return play(self._world, self._policy, job.episode, self._suite, film_path=job.film)
 
 
 def _serve(pipe: Connection, setup: Setup) -> None:
     """A worker's life: load, say so, play what is sent until the pipe closes (the main process is done, or gone)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process to handle
-    for name in THREADS:
-        os.environ.setdefault(name, "1")  # workers share the cores, they do not each take all
     try:
         try:
             player = _Player(setup)
-            pipe.send(("ready", player.gl()))
+            pipe.send(("ready", player.facts()))
             while True:
                 job = pipe.recv()
                 pipe.send(("done", player.play(job)))

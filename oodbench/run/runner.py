@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from oodbench.errors import OodbenchError
-from oodbench.policies.loading import load_policy, spec_of
+from oodbench.policies.loading import load_policy
 from oodbench.run.folder import RunFolder
 from oodbench.run.pool import Job, Setup, play_all
 from oodbench.run.records import EpisodeRecord
@@ -71,11 +71,10 @@ def evaluate(
     suite = SUITES.get(suite) if isinstance(suite, str) else suite
     plan = choose(suite, limit=limit, tasks=tasks, shifts=shifts, seed_offset=seed_offset)
     loaded = load_policy(policy)
-    spec = spec_of(loaded.make())
     count = os.cpu_count() or 1 if workers is None else workers
     listener = listener or Quiet()
     folder = RunFolder(out or default_out(suite, loaded.name))
-    with folder.begin(suite, loaded, spec.privileged, plan):
+    with folder.begin(suite, loaded, plan):
         done = folder.done(retry_errors=retry_errors)
         todo = [episode for episode in plan if episode.key not in done]
         filmed = {e.key for e in plan if e.seed < seed_offset + video}
@@ -130,7 +129,7 @@ def _play(
     if not jobs:
         return
     errors = 0
-    played = play_all(setup, jobs, workers, timeout, lambda gl: folder.update(gl=gl))
+    played = play_all(setup, jobs, workers, timeout, folder.hear)
     for ended, record in enumerate(played, start=1):
         if record.video:
             record = record.model_copy(update={"video": f"videos/{record.video}"})

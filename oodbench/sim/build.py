@@ -7,7 +7,6 @@ number of a scene into it, always all of them, so that nothing of the scene befo
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from dataclasses import dataclass
 
 import mujoco
@@ -28,7 +27,6 @@ TEXTURE_SIZE = 512
 REPEAT = 2.0  # MuJoCo's texrepeat for one tile a metre on a uniform texture (it counts half extents)
 LAMPS = 4
 SURFACES = ("table", "floor", "wall")
-CACHE_SIZE = 32  # compiled models kept
 
 Topology = tuple[str, tuple[tuple[str, str], ...]]
 
@@ -55,28 +53,14 @@ class Built:
 NOBODY, TABLE, LEFT_FINGER, RIGHT_FINGER, REST_OF_ROBOT = -1, -2, -3, -4, -5
 _WRITTEN = ("body_mass", "body_inertia", "body_pos", "body_quat", "geom_friction", "geom_rgba")
 
-_cache: OrderedDict[Topology, Built] = OrderedDict()
-
 
 def topology(scene: Scene) -> Topology:
     """What must be compiled anew when it changes."""
     return (scene.robot.name, tuple((item.id, item.asset) for item in scene.objects))
 
 
-def build(scene: Scene) -> Built:
-    """The compiled model for a scene's topology, from a cache of the last few."""
-    key = topology(scene)
-    if key in _cache:
-        _cache.move_to_end(key)
-        return _cache[key]
-    built = _compile(key)
-    _cache[key] = built
-    while len(_cache) > CACHE_SIZE:
-        _cache.popitem(last=False)
-    return built
-
-
-def _compile(key: Topology) -> Built:
+def build(key: Topology) -> Built:
+    """Compile the model of a topology. It belongs to the caller, who may write to it."""
     robot_name, roles = key
     robot = ROBOTS.get(robot_name)
     assets = {id: OBJECTS.get(name) for id, name in roles}
@@ -280,8 +264,3 @@ def camera_quat(camera: Camera) -> np.ndarray:
     quat = np.zeros(4)
     mujoco.mju_mat2Quat(quat, np.stack([right, np.cross(right, forward), -forward], axis=1).ravel())
     return quat
-
-
-def forget() -> None:
-    """Drop all compiled models (for measuring what compiling costs)."""
-    _cache.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import weakref
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,13 +17,14 @@ from oodbench.errors import OodbenchError
 from oodbench.scene import Event, Scene
 from oodbench.seeding import generator
 from oodbench.sim import build, render
-from oodbench.sim.build import CONTROL_HZ, LEFT_FINGER, NOBODY, RIGHT_FINGER, SUBSTEPS, TABLE
+from oodbench.sim.build import LEFT_FINGER, NOBODY, RIGHT_FINGER, SUBSTEPS, TABLE, Built
 from oodbench.sim.control import Controller, site_quat
 from oodbench.sim.predicates import Condition
 
 SETTLE_STEPS = 5  # control steps of rest before a goal counts as settled (0.25 s)
 REST_SPEED = 0.03  # m/s; a drawer's opening speed likewise
 DROP_HEIGHT = 0.04  # losing an object from higher than this is dropping it (m)
+MODELS = 24  # compiled models that a world keeps
 CLEARANCE = 0.0005  # objects start this far above the table (m)
 
 
@@ -118,6 +119,7 @@ class World:
     def __init__(self, quality: str = "standard") -> None:
         self._renderer = render.Renderer(quality)
         self._scene: Scene | None = None
+        self._models: OrderedDict[build.Topology, tuple[Built, mujoco.MjData]] = OrderedDict()
         self.moment = 0  # counts every change of state; observations belong to one
 
     # --- playing -----------------------------------------------------------------------------------------------
@@ -125,9 +127,8 @@ class World:
     def reset(self, scene: Scene) -> None:
         """Set the world to the start of `scene`."""
         self._scene = scene
-        self.built = build.build(scene)
+        self.built, self.data = self._model(build.topology(scene))
         self.model = self.built.model
-        self.data = self._data()
         build.write(self.built, scene)
         mujoco.mj_setConst(self.model, self.data)
         mujoco.mj_resetData(self.model, self.data)
@@ -186,12 +187,19 @@ class World:
         digest.update(self.data.qpos.tobytes() + self.data.qvel.tobytes())
         return digest.hexdigest()
 
-    def _data(self) -> mujoco.MjData:
-        """One MjData per compiled model, kept with it."""
-        store = self.__dict__.setdefault("_datas", weakref.WeakKeyDictionary())
-        if self.built.model not in store:
-            store[self.built.model] = mujoco.MjData(self.built.model)
-        return store[self.built.model]
+    def _model(self, key: build.Topology) -> tuple[Built, mujoco.MjData]:
+        """The compiled model of a topology and its state; the last few are kept."""
+        if key not in self._models:
+            built = build.build(key)
+            self._models[key] = (built, mujoco.MjData(built.model))
+            while len(self._models) > MODELS:
+                self._models.popitem(last=False)
+        self._models.move_to_end(key)
+        return self._models[key]
+
+    def forget(self) -> None:
+        """Drop the compiled models (for measuring what compiling costs)."""
+        self._models.clear()
 
     def _set_state(self, scene: Scene) -> None:
         qpos = self.data.qpos
@@ -406,6 +414,3 @@ class World:
         if "grasped" in reached:
             return "not-moved"
         return "not-grasped" if "reached" in reached else "never-reached"
-
-
-__all__ = ["CONTROL_HZ", "Observation", "Status", "World"]

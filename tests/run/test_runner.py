@@ -45,7 +45,9 @@ def test_every_planned_episode_is_recorded_once_with_what_users_need(tmp_path, r
     assert len((folder.path / "plan.jsonl").read_text().splitlines()) == 10
     assert info["versions"]["mujoco"] == "3.9.0"
     assert info["gl"]["renderer"]
-    assert info["policy"] == {"uri": "expert", "name": "expert", "privileged": True, "files": {}}
+    assert info["policy"]["uri"] == "expert"
+    assert info["policy"]["privileged"] is True
+    assert info["policy"]["spec"]["execute"] == 1
 
 
 def test_two_workers_and_another_order_give_the_same_outcomes(tmp_path, reference):
@@ -56,7 +58,7 @@ def test_two_workers_and_another_order_give_the_same_outcomes(tmp_path, referenc
 
     episodes = choose(suite, limit=1, tasks=PART["tasks"], shifts=PART["shifts"], seed_offset=0)
     jobs = [Job(episode) for episode in reversed(episodes)]
-    shuffled = play_all(Setup("expert", suite), jobs, 2, 60, lambda gl: None)
+    shuffled = play_all(Setup("expert", suite), jobs, 2, 60, lambda facts: None)
     assert {r.key: (r.success, r.scene_sha256, r.outcome_sha256, r.steps, r.instruction) for r in shuffled} == reference
 
 

@@ -9,7 +9,6 @@ from oodbench.policies.base import EpisodeInfo
 from oodbench.scene import Event
 from oodbench.seeding import generator
 from oodbench.shift import ShiftSpec
-from oodbench.sim import build
 from oodbench.sim.world import World
 from oodbench.task import TASKS
 
@@ -57,11 +56,27 @@ def test_in_place_reset_equals_a_fresh_compile(world, scene):
     _play(world, heavy.replace_object("target", tint=(0.2, 0.5, 1.0)))
     assert _play(world, scene) == fresh
     kept = {name: getattr(world.model, name).copy() for name in _arrays(world.model)}
-    build.forget()
+    world.forget()
     world.reset(scene)
     for name, value in kept.items():
         if name != "tex_data":
             assert np.array_equal(value, getattr(world.model, name)), name
+
+
+def test_worlds_in_one_process_do_not_share_state(world, scene):
+    """Two environments of a vector play scenes of one topology side by side."""
+    alone = _play(world, scene)
+    other = World("fast")
+    heavy = scene.but(dynamics=scene.dynamics.but(object_mass=5.0, object_friction=0.2))
+    world.reset(scene)
+    before = world.render(size=64)
+    other.reset(ShiftSpec.parse("visual.lighting@5").apply(heavy, task=TASKS.get("put-on")))
+    other.render(size=64)
+    assert np.array_equal(world.render(size=64), before)
+    for action in generator("test").uniform(-1, 1, (40, 7)):
+        world.step(action)
+        other.step(-action)
+    assert world.outcome_sha256() == alone
 
 
 def _arrays(model):
