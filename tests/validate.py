@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+
+from rich.progress import track
 
 SEVERITY = 3.0
 FLOOR = {"none": 0.98}
@@ -63,7 +66,8 @@ def main() -> int:
     failures: list[Row] = []
     for policy in policies:
         with ProcessPoolExecutor(arguments.workers) as pool:
-            for row in pool.map(partial(play, policy), jobs, chunksize=len(shifts)):
+            rows = pool.map(partial(play, policy), jobs, chunksize=len(shifts))
+            for row in track(rows, f"{policy:8}", total=len(jobs), disable=not sys.stderr.isatty()):
                 rates[policy, row[1], row[3]] += row[4]
                 if not row[4] and policy == "expert":
                     failures.append(row)
