@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 ROWS = {
-    "reset": "reset (a new scene)",
+    "reset": "reset, in a run's order",
+    "reset_new": "reset, other objects",
     "step": "control step, no camera",
     "frame": "one frame",
     "episode_chunk1": "episode, 2 cameras, chunk 1",
@@ -31,7 +32,7 @@ def bench(
 
     from oodbench import bench as benchmark
 
-    console = Console()
+    console = Console(width=max(100, Console().width))
     with console.status("starting") as status:
         result = benchmark.run(size, repeats, status.update)
     table = Table(title=f"oodbench against robosuite 1.5.2, {size} x {size} pixels (medians, ms)")
@@ -42,7 +43,10 @@ def bench(
     for key, label in ROWS.items():
         cells = [label]
         for peer in result["peers"].values():
-            both: dict[str, Any] = peer["milliseconds"][key]
+            both: dict[str, Any] | None = peer["milliseconds"].get(key)
+            if both is None:
+                cells += ["-"] * 3
+                continue
             cells += [f"{both['oodbench']:.2f}", f"{both['robosuite']:.1f}", f"{peer['ratios'][key]:.1f}x"]
         table.add_row(*cells)
     console.print(table)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import importlib
 import os
 from collections import OrderedDict
@@ -53,6 +55,15 @@ def make_current() -> None:
     except Exception as error:
         raise RenderError(f"no OpenGL: {error}. {NO_GL}") from error
     _gl = context
+    atexit.register(_release)
+
+
+def _release() -> None:
+    """Give the context back before the interpreter takes OpenGL apart."""
+    global _gl
+    with contextlib.suppress(Exception):
+        _gl.free()
+    _gl = None
 
 
 def gl_info() -> dict[str, str]:
