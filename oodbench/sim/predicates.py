@@ -111,6 +111,3 @@ def on(world: World, id: str, support: str) -> bool:
 def opened(world: World, id: str, share: float) -> bool:
     """The drawer is out by at least this share of its travel."""
     return world.opening(id) >= share
-
-
-PREDICATES_DOC = {name: (function.__doc__ or "").split("\n")[0] for name, function in PREDICATES.items()}

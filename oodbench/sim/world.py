@@ -17,7 +17,7 @@ from oodbench.errors import OodbenchError
 from oodbench.scene import Event, Scene
 from oodbench.seeding import generator
 from oodbench.sim import build, render
-from oodbench.sim.build import LEFT_FINGER, NOBODY, RIGHT_FINGER, SUBSTEPS, TABLE, Built
+from oodbench.sim.build import LEFT_FINGER, NOBODY, RIGHT_FINGER, SUBSTEPS, Built
 from oodbench.sim.control import Controller, site_quat
 from oodbench.sim.predicates import Condition
 
@@ -353,9 +353,6 @@ class World:
     def touching(self, a: str, b: str) -> bool:
         """Whether two objects touch."""
         return self._in_contact(self._index(a), self._index(b))
-
-    def touching_table(self, id: str) -> bool:
-        return self._in_contact(self._index(id), TABLE)
 
     def touching_gripper(self, id: str) -> bool:
         """Whether a finger touches the object."""
