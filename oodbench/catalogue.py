@@ -12,7 +12,9 @@ from oodbench.paths import data_dir
 from oodbench.registry import Registry
 
 Split = Literal["train", "dev", "test"]
-Kind = Literal["object", "receptacle", "block", "cabinet"]
+Kind = Literal[
+    "object", "receptacle", "container", "block", "puck", "zone", "cabinet", "button", "knob", "board", "prop"
+]
 
 
 class _Data(BaseModel):
@@ -36,13 +38,22 @@ class Support(_Data):
     half: tuple[float, float] | None = None  # a rectangle, half extents (m)
 
 
-class Drawer(_Data):
-    """The sliding part of a cabinet; it opens along the object's -x, towards the robot when yaw is 0."""
+class Cavity(_Data):
+    """The inside of a container: a round or square hole, open at the top."""
 
-    travel: float  # m
-    handle: tuple[float, float, float]  # grasp point when closed, in the object's frame (m)
-    handle_yaw: float  # direction along which the fingers close (rad about z), or None-like for vertical pulls
-    handle_width: float  # m
+    floor: float  # height of its floor above the object's base (m)
+    rim: float  # height of its rim (m)
+    radius: float  # of the largest circle that fits in it (m)
+
+
+class Joint(_Data):
+    """The moving part of a drawer (slides along the object's -x), a button (down) or a knob (turns about z)."""
+
+    kind: Literal["drawer", "button", "knob"]
+    range: float = Field(gt=0.0)  # m, or rad
+    handle: tuple[float, float, float]  # where it is taken or pressed when at 0, in the object's frame (m)
+    handle_yaw: float = 0.0  # direction along which the fingers close (rad about z)
+    handle_width: float = 0.02  # m
 
 
 class ObjectAsset(_Data):
@@ -52,7 +63,8 @@ class ObjectAsset(_Data):
     label: str  # the noun that instructions use
     synonyms: tuple[str, ...] = ()
     category: str
-    affordance: str = ""
+    affordance: str = ""  # what it is for, such that "something {affordance}" reads well: "to drink from"
+    hint: str = ""  # common knowledge, such that "the thing {hint}" reads well: "that rabbits like to eat"
     colour: str
     material: str
     kind: Kind
@@ -62,10 +74,11 @@ class ObjectAsset(_Data):
     friction: tuple[float, float, float] = (1.0, 0.005, 0.0001)  # sliding, torsional, rolling
     radius: float = Field(gt=0.0)  # of the circle around the origin that holds its footprint (m)
     height: float = Field(gt=0.0)
-    fixed: bool = False  # bolted to the table (cabinets)
+    fixed: bool = False  # bolted to the table
     grasp: Grasp | None = None
     support: Support | None = None
-    drawer: Drawer | None = None
+    cavity: Cavity | None = None
+    joint: Joint | None = None
     part: tuple[dict[str, Any], ...]  # what sim/shapes.py builds; validated there
 
 
@@ -82,6 +95,36 @@ class TextureAsset(_Data):
     options: dict[str, Any] = {}
 
 
+class Glyph(_Data):
+    name: str
+    phrase: str  # how instructions call it
+
+
+class GlyphSet(_Data):
+    """A concept that boards can show. assets/glyphs/<concept>.toml; drawn by sim/glyphs.py.
+
+    phrase: how instructions call a board, with {phrase} for the glyph's own. boards: how many a scene has. colours:
+    those in which every glyph may be drawn. variants: pictures that a glyph stands for (an even number is 2, 4, ...).
+    """
+
+    name: str
+    label: str
+    phrase: str
+    boards: int = Field(ge=2, le=3)
+    colours: tuple[str, ...] = ()
+    variants: dict[str, tuple[str, ...]] = {}
+    glyph: tuple[Glyph, ...] = Field(min_length=2)
+
+    def named(self, face: str) -> str:
+        """How instructions call a board with this face ("<concept>/<name>[/<variant>]")."""
+        name = face.split("/")[1]
+        return self.phrase.format(phrase=next(glyph.phrase for glyph in self.glyph if glyph.name == name))
+
+
+def _glyphs(path: Path) -> GlyphSet:
+    return toml.load(path, GlyphSet)
+
+
 def _objects(path: Path) -> ObjectAsset:
     return toml.load(path, ObjectAsset)
 
@@ -92,6 +135,7 @@ def _textures(path: Path) -> TextureAsset:
 
 OBJECTS: Registry[ObjectAsset] = Registry("object", data_dir("assets") / "objects", _objects)
 TEXTURES: Registry[TextureAsset] = Registry("texture", data_dir("assets") / "textures", _textures)
+GLYPHS: Registry[GlyphSet] = Registry("glyph set", data_dir("assets") / "glyphs", _glyphs, group="oodbench.glyphs")
 
 
 def objects(kind: Kind, split: Split) -> list[ObjectAsset]:

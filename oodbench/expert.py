@@ -1,8 +1,9 @@
 """The scripted expert: it knows the true state and solves every task through the same actions that policies use.
 
 It is the upper bound, the source of demonstrations, and the proof that a shifted scene can be solved at all. Each way
-of solving a goal is a generator of actions that reads from top to bottom; poses are looked up anew at every step, so
-that the script follows things that move.
+of reaching a condition is a generator of actions that reads from top to bottom; poses are looked up anew at every step,
+so that the script follows things that move. How it moves is in oodbench/motion.py; its weaker relatives, which serve as
+controls, are in policies/experts.py.
 """
 
 from __future__ import annotations
@@ -11,218 +12,306 @@ import math
 from collections.abc import Callable, Generator
 from functools import partial
 
-import mujoco
 import numpy as np
 
 from oodbench.errors import OodbenchError
+from oodbench.motion import CAREFUL, CLOSE, FREE, OPEN, PATIENCE, PRECISE, PULLING, Mover, Script
 from oodbench.policies.base import EpisodeInfo, PolicySpec
-from oodbench.sim.control import POSITION_SCALE, ROTATION_SCALE
+from oodbench.sim.observation import Observation
 from oodbench.sim.predicates import Condition
-from oodbench.sim.world import Observation, World
 
-Script = Generator[np.ndarray, None, None]
-Point = Callable[[], np.ndarray]
-
-FREE, CAREFUL, PULLING = 0.8, 0.35, 0.5  # speed limits, as shares of the action range
-HOVER = 0.09  # the gripper comes down from this far above a grasp (m)
 FINGERTIP = 0.025  # room for the fingertips over the top of what they come down on (m)
-ARRIVED = 0.012  # a waypoint is reached within this distance (m)
-PRECISE = 0.005
-ALIGNED = 0.08  # and this angle (rad)
-PATIENCE = 40  # control steps after which a waypoint is given up
-OPEN, CLOSE = -1.0, 1.0
+HOVER = 0.09  # the gripper comes down from this far above a grasp (m)
+FINGER = 0.013  # from the point between the fingertips to the front of the fingers (m)
+LOW = 0.018  # height of the grip when the fingers push along the table (m)
 
 
-class Expert:
+class Expert(Mover):
     """A privileged policy: it is handed the World. Raises OodbenchError for a goal that it has no script for."""
 
     spec = PolicySpec(execute=1, privileged=True)
 
-    def bind(self, world: World) -> None:
-        """Take hold of the world that the next episodes are played in."""
-        self._world = world
-
     def reset(self, episode: EpisodeInfo) -> None:
-        scene = self._world.scene
-        goal = Condition.parse(scene.goal.success[0], [item.id for item in scene.objects])
-        scripts: dict[str, Callable[..., Script]] = {"on": self._put_on, "opened": self._pull_open}
-        if goal.name not in scripts:
-            raise OodbenchError(f"the expert has no script for the goal {scene.goal.success[0]!r}")
-        self._grip = OPEN
-        self._script: Script = scripts[goal.name](*goal.args)
+        self.begin()
+        self._script: Script = self._reach(self.goal(episode))
 
     def act(self, observation: Observation) -> np.ndarray:
         """One action, (1, 7)."""
         return next(self._script)[None]
 
+    def goal(self, episode: EpisodeInfo) -> list[Condition]:
+        """What to reach: the conditions of the scene's goal."""
+        scene = self.world.scene
+        return [Condition.parse(text, [item.id for item in scene.objects]) for text in scene.goal.success]
+
+    def _reach(self, goal: list[Condition]) -> Script:
+        """Reach the conditions in their order, and again when one is undone."""
+        scripts: dict[str, Callable[..., Script]] = {
+            "on": self._put_on,
+            "inside": self._put_in,
+            "beside": self._put_beside,
+            "raised": self._raise,
+            "at": self._push_to,
+            "opened": self._pull_open,
+            "closed": self._push_shut,
+            "pressed": self._press,
+            "turned": self._turn,
+        }
+        todo = [condition for condition in goal if condition.name != "untouched"]
+        for condition in todo:
+            if condition.name not in scripts:
+                raise OodbenchError(f"the expert has no script for the goal {condition.name!r}")
+        while True:
+            missing = [condition for condition in todo if not condition.holds(self.world)]
+            if not missing:
+                yield self.stay()
+                continue
+            yield from scripts[missing[0].name](*missing[0].args)
+
     # --- scripts ---------------------------------------------------------------------------------------------------
 
     def _put_on(self, item: str, support: str) -> Script:
-        world = self._world
-        while True:
-            if not (yield from self._pick(item)):
-                continue
-            carried = world.grip_position - world.center(item)
-            height = world.grip_position[2] - world.lowest_point(item)
-            surface = world.asset(support).support
-            assert surface is not None, f"{support} has no support"
-            top = world.position(support)[2] + surface.height
-            cruise = max(self._cruise_height(item, support), top + 0.04) + height
+        area = self.world.asset(support).support
+        assert area is not None, f"{support} has no support"
+        top = partial(self._above, support, area.height)
+        yield from self._place(item, top, (support,), lambda: self._holds("on", item, support))
 
-            def over(z: float, carried: np.ndarray = carried) -> np.ndarray:
-                return np.array([*(world.center(support)[:2] + carried[:2]), z])
+    def _put_in(self, item: str, container: str) -> Script:
+        cavity = self.world.asset(container).cavity
+        assert cavity is not None, f"{container} has no inside"
+        spot = partial(self._above, container, cavity.rim + 0.005)
+        yield from self._place(item, spot, (), lambda: self._holds("inside", item, container), drop=True)
 
-            yaw = self._hand_yaw()
-            lost = lambda: not world.touching_gripper(item)  # noqa: E731
-            straight_up = np.array([*world.grip_position[:2], cruise])
-            yield from self._go(partial(np.copy, straight_up), yaw, FREE, give_up=lost)
-            yield from self._go(partial(over, cruise), yaw, FREE, give_up=lost)
-            yield from self._go(partial(over, top + height + 0.004), yaw, CAREFUL, PRECISE, give_up=lost)
-            if lost():
-                yield from self._retreat()
-                continue
-            yield from self._let_go(item)
-            if not world.status.final:
-                continue
-            while True:
-                yield self._toward(world.target_position, yaw, FREE)
+    def _put_beside(self, item: str, anchor: str, x: float, y: float) -> Script:
+        world = self.world
+        apart = world.asset(item).radius + world.asset(anchor).radius + 0.02
+        distance = min(max(apart, 0.10), 0.17)
+
+        def spot() -> np.ndarray:
+            return np.array([*(self.seen(anchor, world.center(anchor))[:2] + distance * np.array([x, y])), 0.0])
+
+        yield from self._place(item, spot, (), lambda: self._holds("beside", item, anchor, x, y))
+
+    def _place(
+        self,
+        item: str,
+        spot: Callable[[], np.ndarray],
+        involved: tuple[str, ...],
+        done: Callable[[], bool],
+        drop: bool = False,
+    ) -> Script:
+        """Pick `item` and let it go with its underside at `spot` (where things lie may change on the way)."""
+        world = self.world
+        if not (yield from self._pick(item)):
+            return
+        carried = world.grip_position - world.center(item)
+        height = world.grip_position[2] - world.lowest_point(item)
+        cruise = max(self._cruise_height(item, *involved), spot()[2] + 0.04) + height
+
+        def over(z: float) -> np.ndarray:
+            return np.array([*(spot()[:2] + carried[:2]), z])
+
+        yaw = self.hand_yaw()
+        lost = lambda: not world.touching_gripper(item)  # noqa: E731
+        straight_up = np.array([*world.grip_position[:2], cruise])
+        yield from self.go(partial(np.copy, straight_up), yaw, FREE, give_up=lost)
+        yield from self.go(lambda: over(cruise), yaw, FREE, give_up=lost)
+        if not drop or not done():
+            yield from self.go(lambda: over(spot()[2] + height + 0.004), yaw, CAREFUL, PRECISE, give_up=lost)
+        if lost():
+            self.grip = OPEN
+            yield from self._retreat()
+            return
+        yield from self._let_go(item)
+        for _ in range(6):  # until it has come to rest
+            if done():
+                break
+            yield self.stay()
+
+    def _raise(self, item: str, height: float) -> Script:
+        world = self.world
+        if not (yield from self._pick(item)):
+            return
+        up = np.add(world.grip_position, (0, 0, height + 0.03))
+        yield from self.go(lambda: up, self.hand_yaw(), CAREFUL, give_up=lambda: not world.held(item))
+        while world.held(item) and self._holds("raised", item, height):
+            yield self.toward(up, self.hand_yaw(), CAREFUL)
+
+    def _push_to(self, item: str, zone: str) -> Script:
+        """Cradle the puck between the open fingers from behind, and push it along the line to the zone."""
+        world = self.world
+        here = lambda: self.seen(item, world.center(item))[:2]  # noqa: E731
+        there = lambda: self.seen(zone, world.position(zone))[:2]  # noqa: E731
+        way = there() - here()
+        way /= max(float(np.linalg.norm(way)), 1e-6)
+        yaw = self.nearer_yaw(math.atan2(way[1], way[0]) + math.pi / 2)
+        behind = world.asset(item).radius + FINGER + 0.03
+        clear = self._cruise_height() + 0.02
+        self.grip = OPEN
+        start = lambda z: np.array([*(here() - behind * way), z])  # noqa: E731
+        yield from self._rise(clear)
+        yield from self.go(lambda: start(clear), yaw, FREE)
+        yield from self.go(lambda: start(LOW), yaw, CAREFUL)
+        arrived = lambda: (there() - here()) @ way < 0.004  # noqa: E731
+        for _ in range(4 * PATIENCE):
+            if arrived():
+                break
+            sideways = np.array([-way[1], way[0]])
+            drift = (here() - there()) @ sideways  # steer against it
+            ahead = here() + (0.03 - behind + 0.03) * way + 1.2 * drift * sideways
+            lead = world.grip_position[:2] + np.clip((ahead - world.grip_position[:2]) @ way, 0.004, 0.03) * way
+            lead = lead + np.clip((ahead - lead) @ sideways, -0.012, 0.012) * sideways
+            if abs((world.grip_position[:2] - here()) @ sideways) > 0.035:
+                break  # it slipped out: begin anew
+            yield self.toward(np.array([*lead, LOW]), yaw, PULLING)
+        back = np.array([*(world.grip_position[:2] - 0.03 * way), LOW])
+        yield from self.go(lambda: back, yaw, CAREFUL)
+        yield from self._retreat()
 
     def _pull_open(self, cabinet: str, share: float) -> Script:
-        world = self._world
+        world = self.world
         asset = world.asset(cabinet)
-        assert asset.drawer is not None, f"{cabinet} has no drawer"
-        wanted = min(1.0, share + 0.15)
-        while True:
-            if not (yield from self._pick(cabinet)):
-                continue
-            yaw = self._hand_yaw()
-            start = world.grip_position - world.grasp_point(cabinet)
-            outward = -world.rotation(cabinet)[:, 0] * asset.drawer.travel
+        assert asset.joint is not None, f"{cabinet} has no drawer"
+        wanted, travel = min(1.0, share + 0.15), asset.joint.range
+        if not (yield from self._pick(cabinet)):
+            return
+        yaw = self.hand_yaw()
+        start = world.grip_position - world.grasp_point(cabinet)
+        outward = -world.rotation(cabinet)[:, 0] * travel
 
-            def pulled(start: np.ndarray = start, outward: np.ndarray = outward) -> np.ndarray:
-                rest = max(0.0, wanted + 0.05 - world.opening(cabinet))
-                return world.grasp_point(cabinet) + start + outward * rest
+        def pulled() -> np.ndarray:
+            rest = max(0.0, wanted + 0.05 - world.joint(cabinet))
+            return world.grasp_point(cabinet) + start + outward * rest
 
-            done = lambda: world.opening(cabinet) >= wanted or not world.held(cabinet)  # noqa: E731
-            yield from self._go(pulled, yaw, PULLING, give_up=done)
-            yield from self._let_go(cabinet)
-            while world.status.final:
-                yield self._toward(world.target_position, yaw, FREE)
+        done = lambda: world.joint(cabinet) >= wanted or not world.held(cabinet)  # noqa: E731
+        yield from self.go(pulled, yaw, PULLING, give_up=done)
+        yield from self._let_go(cabinet)
+
+    def _push_shut(self, cabinet: str) -> Script:
+        """Push the handle in with the closed fingers."""
+        world = self.world
+        inward = world.rotation(cabinet)[:, 0]
+        handle = lambda: self.seen(cabinet, world.grasp_point(cabinet))  # noqa: E731
+        before = lambda: handle() - (FINGER + 0.045) * inward  # noqa: E731
+        yaw = self.nearer_yaw(math.atan2(inward[1], inward[0]) + math.pi / 2)
+        self.grip = CLOSE
+        clear = self._cruise_height() + 0.04
+        yield from self._rise(clear)
+        yield from self.go(lambda: np.array([*before()[:2], clear]), yaw, FREE)
+        yield from self.go(before, yaw, FREE)
+        shut = lambda: world.joint(cabinet) < 0.02  # noqa: E731
+        yield from self.go(lambda: handle() + 0.03 * inward, yaw, PULLING, give_up=shut)
+        back = world.grip_position - 0.05 * inward
+        yield from self.go(lambda: back, yaw, FREE)
+        yield from self._retreat()
+
+    def _press(self, button: str, share: float) -> Script:
+        world = self.world
+        joint = world.asset(button).joint
+        assert joint is not None, f"{button} is no button"
+        handle = lambda: self.seen(button, world.grasp_point(button))  # noqa: E731
+        self.grip = CLOSE
+        yaw = self.hand_yaw()
+        clear = self._cruise_height() + 0.02
+        yield from self._rise(clear)
+        yield from self.go(lambda: np.array([*handle()[:2], clear]), yaw, FREE)
+        yield from self.go(lambda: handle() + (0, 0, 0.01), yaw, CAREFUL)
+        down = lambda: world.joint(button) >= min(1.0, share + 0.2)  # noqa: E731
+        yield from self.go(lambda: handle() - (0, 0, 0.03), yaw, CAREFUL, give_up=down)
+        yield from self._retreat()
+
+    def _turn(self, knob: str, share: float) -> Script:
+        world = self.world
+        joint = world.asset(knob).joint
+        assert joint is not None, f"{knob} is no knob"
+        if not (yield from self._pick(knob)):
+            return
+        start, wanted = self.hand_yaw(), min(1.0, share + 0.15)
+        rest = (wanted - world.joint(knob)) * joint.range
+        place = world.grip_position.copy()
+        lost = lambda: not world.held(knob) or world.joint(knob) >= wanted  # noqa: E731
+        yield from self.go(lambda: place, start + rest, PULLING, give_up=lost)
+        yield from self._let_go(knob)
 
     def _pick(self, item: str) -> Generator[np.ndarray, None, bool]:
         """Take hold of `item`; the generator's value says whether it is held."""
-        world = self._world
+        world = self.world
         yaw = self._grasp_yaw(item)
-        grasp = lambda: world.grasp_point(item)  # noqa: E731
-        self._grip = OPEN
+        grasp = lambda: self.seen(item, world.grasp_point(item))  # noqa: E731
+        self.grip = OPEN
         clear = self._cruise_height(item) + 0.02
         top = world.position(item)[2] + world.asset(item).height + FINGERTIP
         above = lambda: np.add(grasp(), (0, 0, max(HOVER, clear - grasp()[2], top - grasp()[2])))  # noqa: E731
-        if world.grip_position[2] < clear and np.linalg.norm((world.grip_position - grasp())[:2]) > 0.03:
-            yield from self._go(lambda: np.array([*world.grip_position[:2], clear + 0.02]), self._hand_yaw(), FREE)
-        yield from self._go(above, yaw, FREE)
-        yield from self._go(grasp, yaw, CAREFUL, PRECISE)
-        self._grip = CLOSE
+        if np.linalg.norm((world.grip_position - grasp())[:2]) > 0.03:
+            yield from self._rise(clear)
+        yield from self.go(above, yaw, FREE)
+        yield from self.go(grasp, yaw, CAREFUL, PRECISE)
+        self.grip = CLOSE
         for _ in range(PATIENCE // 2):
-            yield self._toward(world.target_position, yaw, CAREFUL)
+            yield self.toward(world.target_position, yaw, CAREFUL)
             if world.held(item):
                 break
         for _ in range(2):  # let the grip firm up
-            yield self._toward(world.target_position, yaw, CAREFUL)
+            yield self.toward(world.target_position, yaw, CAREFUL)
         if not world.held(item):
+            self.grip = OPEN
             yield from self._retreat()
             return False
         return True
 
     def _let_go(self, item: str) -> Script:
-        world = self._world
-        self._grip = OPEN
-        yaw = self._hand_yaw()
+        self.grip = OPEN
+        yaw = self.hand_yaw()
         for _ in range(PATIENCE // 2):
-            yield self._toward(world.target_position, yaw, CAREFUL)
-            if not world.touching_gripper(item):
+            yield self.toward(self.world.target_position, yaw, CAREFUL)
+            if not self.world.touching_gripper(item):
                 break
         yield from self._retreat()
 
     def _retreat(self) -> Script:
-        world = self._world
-        self._grip = OPEN
-        above = np.add(world.grip_position, (0, 0, HOVER))
-        yield from self._go(lambda: above, self._hand_yaw(), FREE)
+        above = np.add(self.world.grip_position, (0, 0, HOVER))
+        yield from self.go(lambda: above, self.hand_yaw(), FREE)
 
-    # --- moving ----------------------------------------------------------------------------------------------------
+    def _rise(self, clear: float) -> Script:
+        """Straight up to a height at which nothing is in the way."""
+        here = self.world.grip_position.copy()
+        if here[2] < clear:
+            yield from self.go(lambda: np.array([*here[:2], clear + 0.02]), self.hand_yaw(), FREE)
 
-    def _go(
-        self,
-        point: Point,
-        yaw: float,
-        speed: float,
-        tolerance: float = ARRIVED,
-        give_up: Callable[[], bool] = lambda: False,
-    ) -> Script:
-        """Move until the grip is at `point`, or `give_up` holds, or patience ends."""
-        for _ in range(PATIENCE):
-            here = self._world.grip_position
-            arrived = np.linalg.norm(point() - here) < tolerance and abs(_turn(self._hand_yaw(), yaw)) < ALIGNED
-            if arrived or give_up():
-                return
-            yield self._toward(point(), yaw, speed)
+    # --- knowing ---------------------------------------------------------------------------------------------------
 
-    def _toward(self, point: np.ndarray, yaw: float, speed: float) -> np.ndarray:
-        """The action that takes the controller's target towards a pose, hand pointing down.
+    def _holds(self, name: str, *args: str | float) -> bool:
+        return Condition(name, args).holds(self.world)
 
-        Actions that are still on their way (latency) are counted as done, so that they are not asked for twice.
-        """
-        world = self._world
-        pending = world.pending_actions
-        position = world.target_position + POSITION_SCALE * pending[:, :3].sum(axis=0)
-        motion = (point - position) / POSITION_SCALE
-        length = float(np.linalg.norm(motion))
-        turn = (_rotation_to(world.target_quat, yaw) / ROTATION_SCALE) - pending[:, 3:6].sum(axis=0)
-        angle = float(np.linalg.norm(turn))
-        return np.array(
-            [*(motion * min(1.0, speed / max(length, 1e-9))), *(turn * min(1.0, speed / max(angle, 1e-9))), self._grip]
-        )
-
-    def _hand_yaw(self) -> float:
-        """Direction along which the fingers close (rad about z)."""
-        x = self._world.data.site_xmat[self._world.built.grip_site].reshape(3, 3)[:, 0]
-        return math.atan2(x[1], x[0])
+    def _above(self, id: str, height: float) -> np.ndarray:
+        """The point at `height` over the base of an object, above its middle."""
+        world = self.world
+        center = self.seen(id, world.center(id) if id in world.built.free else world.position(id))
+        return np.array([*center[:2], world.position(id)[2] + height])
 
     def _grasp_yaw(self, item: str) -> float:
-        """The direction along which to close the fingers on `item`, of the two equal ones the nearer to the hand's."""
-        asset = self._world.asset(item)
-        now = self._hand_yaw()
-        x = self._world.rotation(item)[:, 0]
+        """The direction along which to close the fingers on `item`: of the two equal ones the nearer to the hand's.
+
+        A knob is taken so that the wrist has room for the turn.
+        """
+        world, asset = self.world, self.world.asset(item)
+        x = world.rotation(item)[:, 0]
         own = math.atan2(x[1], x[0])
-        if asset.drawer:
-            wanted = own + asset.drawer.handle_yaw
-        elif asset.grasp is None or asset.grasp.any_yaw:
-            return now
-        else:
-            wanted = own + asset.grasp.yaw
-        return now + (_turn(now, wanted) + math.pi / 2) % math.pi - math.pi / 2
+        if asset.joint and asset.joint.kind == "knob":
+            way = asset.joint.range
+            return self.nearer_yaw(own + world.joint(item) * way + asset.joint.handle_yaw, after=way / 2)
+        if asset.joint:
+            return self.nearer_yaw(own + asset.joint.handle_yaw)
+        if asset.grasp is None or asset.grasp.any_yaw:
+            return self.hand_yaw()
+        return self.nearer_yaw(own + asset.grasp.yaw)
 
     def _cruise_height(self, *involved: str) -> float:
         """Height at which nothing else on the table is in the way (m)."""
-        world = self._world
+        world = self.world
         others = [
-            world.position(id)[2] + asset.height for id, asset in world.built.assets.items() if id not in involved
+            world.position(id)[2] + asset.height
+            for id, asset in world.built.assets.items()
+            if id not in involved and asset.kind != "prop"
         ]
         return max(others, default=0.0) + 0.03
-
-
-def _turn(start: float, end: float) -> float:
-    """The signed angle from one direction to another, in (-pi, pi]."""
-    return math.remainder(end - start, math.tau)
-
-
-def _rotation_to(quat: np.ndarray, yaw: float) -> np.ndarray:
-    """Rotation vector (rad, world frame) from `quat` to the hand pointing down with its x axis along `yaw`."""
-    wanted, inverse, relative, vector = np.zeros(4), np.zeros(4), np.zeros(4), np.zeros(3)
-    c, s = math.cos(yaw), math.sin(yaw)
-    mujoco.mju_mat2Quat(wanted, np.array([c, s, 0, s, -c, 0, 0, 0, -1.0]))
-    mujoco.mju_negQuat(inverse, quat)
-    mujoco.mju_mulQuat(relative, wanted, inverse)
-    mujoco.mju_quat2Vel(vector, relative, 1.0)
-    return vector

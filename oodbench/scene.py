@@ -37,10 +37,11 @@ class Key(Part):
 
 
 class Instruction(Part):
-    """What the policy is told."""
+    """What the policy is told when the episode begins."""
 
     text: str
     wording: str  # the template that `text` was made from, e.g. "put the {target} on the {receptacle}"
+    informative: bool = True  # whether the words tell what to do; the language controls take that away
 
 
 class Stage(Part):
@@ -51,11 +52,19 @@ class Stage(Part):
 
 
 class Goal(Part):
-    """What counts as done: conditions such as ``on(target, receptacle)`` (see sim/predicates.py), all of which hold."""
+    """What counts as done: conditions such as ``on(target, receptacle)`` (see sim/predicates.py), all of which hold.
 
-    manipulated: str  # the object that the gripper must take hold of
+    manipulated: the objects that the robot must handle. stages: in the order in which they are expected. released:
+    whether "settled" asks for empty fingers. habit: what a policy that ignores the instruction would do instead, where
+    that differs. options: the conditions between which the instruction chooses, one of them the goal.
+    """
+
+    manipulated: tuple[str, ...]
     success: tuple[str, ...]
-    stages: tuple[Stage, ...]  # in the order in which they are expected
+    stages: tuple[Stage, ...]
+    released: bool = True
+    habit: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
 
 
 class Object(Part):
@@ -65,8 +74,10 @@ class Object(Part):
     asset: str  # assets/objects/<asset>.toml
     position: Vec3
     yaw: Real = 0.0
-    opening: Real = 0.0  # articulated objects: initial joint position (m)
+    joint: Real = Field(0.0, ge=0.0, le=1.0)  # drawers, buttons, knobs: initial position, as a share of the range
     tint: RGB = (1.0, 1.0, 1.0)  # multiplies the colours of the asset
+    gloss: Real = Field(0.0, ge=-1.0, le=1.0)  # -1 matte, 0 as its asset is, 1 polished
+    face: str | None = None  # boards: the glyph that they show, "<concept>/<name>" (see assets/glyphs)
 
 
 class Surface(Part):
@@ -108,24 +119,44 @@ class Camera(Part):
     fovy: Real  # vertical field of view (degrees)
 
 
+class Corruption(Part):
+    """Something that happens to pictures; sim/sensors.py says what `amount` means for each kind."""
+
+    kind: str
+    amount: Real
+    cameras: tuple[str, ...]  # those that it befalls
+    since: int = 0  # control step from which on
+    angle: Real = 0.0  # of motion blur (rad), where it matters
+    texture: str | None = None  # of overlays
+
+
 class Sensors(Part):
     """What happens to observations between the world and the policy."""
 
-    image_noise: Real = 0.0  # standard deviation, in grey levels of 255; seeded for every frame
-    state_noise: Real = 0.0  # standard deviation, added to the proprioceptive state
+    corruptions: tuple[Corruption, ...] = ()  # in the order in which they are applied
+    state_noise: Real = 0.0  # standard deviation, added to the proprioceptive state (m and rad alike)
+    delay: int = Field(0, ge=0)  # age of every observation (control steps)
+    loss: Real = Field(
+        0.0, ge=0.0, lt=1.0
+    )  # probability that an observation does not arrive, so that the last one stays
 
 
 class Robot(Part):
     name: str
     qpos: tuple[Real, ...]  # initial arm joint positions (rad)
     opening: Real = 0.08  # initial distance between the fingers (m)
+    mount: Vec3 = (0.0, 0.0, 0.0)  # offset of the base from where the robot's file puts it (m)
+    tint: RGB = (1.0, 1.0, 1.0)
 
 
 class Dynamics(Part):
-    """Multipliers of the assets' own values."""
+    """Multipliers of the assets' own values, except where a unit is given."""
 
     object_mass: Real = Field(1.0, gt=0.0)
     object_friction: Real = Field(1.0, gt=0.0)
+    joint_damping: Real = Field(0.0, ge=0.0)  # added to every arm joint (N m s / rad)
+    joint_stiffness: Real = Field(1.0, gt=0.0)  # of the arm's position servos
+    grip_force: Real = Field(1.0, gt=0.0)
 
 
 class Actuation(Part):
@@ -134,20 +165,60 @@ class Actuation(Part):
     gain: Real = 1.0  # multiplies the six motion components
     bias: tuple[Real, Real, Real, Real, Real, Real] = (0.0,) * 6  # added to them
     noise: Real = 0.0  # standard deviation of what is added to them
+    frame: Real = 0.0  # angle about z by which the commands' frame is turned against the robot's (rad)
+    lag: Real = Field(0.0, ge=0.0, lt=1.0)  # share of the last motion that stays in the next: a first-order filter
+    loss: Real = Field(0.0, ge=0.0, lt=1.0)  # probability that an action is lost: no motion, the gripper stays
 
 
 class Timing(Part):
     horizon: int = Field(gt=0)  # control steps after which the episode ends
     action_delay: int = Field(0, ge=0)  # control steps between an action and its effect
+    control_hz: Real = Field(20.0, gt=0.0, le=100.0)  # control steps a second
 
 
-class Event(Part):
-    """Something that happens at the start of control step `step`: an object is moved by hand."""
+class _Event(Part):
+    """Something that happens at the start of control step `step`.
+
+    near: an object; then it happens as soon as the gripper is within 9 cm of where that is to be held, and at `step` at
+    the latest (as LIBERO-PRO's trigger).
+    """
 
     step: int = Field(ge=0)
+    near: str | None = None
+
+
+class Move(_Event):
+    """An object is put elsewhere by hand."""
+
+    kind: Literal["move"] = "move"
     object: str
     position: Vec3
     yaw: Real
+
+
+class Push(_Event):
+    """An object, or the robot's hand, is pushed: `impulse` in N s, world frame."""
+
+    kind: Literal["push"] = "push"
+    object: str  # or "hand"
+    impulse: Vec3
+
+
+class Say(_Event):
+    """The instruction changes."""
+
+    kind: Literal["say"] = "say"
+    text: str
+
+
+class Relight(_Event):
+    """The light changes."""
+
+    kind: Literal["relight"] = "relight"
+    lights: Lights
+
+
+Event = Annotated[Move | Push | Say | Relight, Field(discriminator="kind")]
 
 
 class Scene(Part):

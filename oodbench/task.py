@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from oodbench import toml
-from oodbench.catalogue import OBJECTS, Kind, ObjectAsset, Split, objects, textures
+from oodbench.catalogue import GLYPHS, OBJECTS, Kind, ObjectAsset, Split, objects, textures
 from oodbench.errors import SpecError
 from oodbench.paths import data_dir
 from oodbench.registry import Registry
@@ -87,10 +87,17 @@ class Role(_Data):
     id: str
     kind: Kind
     region: Region
+    asset: str | None = None  # always this one
     different: str | None = None  # another role, from which its asset must differ
+    min_radius: float = 0.0  # of the things that may play it (m)
+    max_radius: float = 1.0
+    joint: tuple[float, float] = (0.0, 0.0)  # range of the initial position of its joint, as shares of the range
 
     def candidates(self, split: Split) -> list[ObjectAsset]:
-        return objects(self.kind, split)
+        """The objects of a split that may play this role, by name."""
+        if self.asset:
+            return [OBJECTS.get(self.asset)]
+        return [asset for asset in objects(self.kind, split) if self.min_radius <= asset.radius <= self.max_radius]
 
 
 class Wording(_Data):
@@ -101,41 +108,69 @@ class Wording(_Data):
     level: int = Field(0, ge=0, le=5)  # 0 for train; else how far from the training wordings, as Shift paraphrase says
 
 
-class GoalFile(_Data):
+class Option(_Data):
+    """One of several goals that the task may ask for; seeds take them in turn.
+
+    words: what its placeholders in wordings stand for; "{role}" in them is the label of the object in that role.
+    """
+
     success: tuple[str, ...]
+    words: dict[str, str]
+
+
+class GoalFile(_Data):
+    """success: the same in every scene, or empty when the task has options.
+
+    "{goal}" in a stage's condition is the first condition of success.
+    """
+
+    success: tuple[str, ...] = ()
     stages: tuple[Stage, ...]
+    released: bool = True
 
 
 class Task(_Data):
     """tasks/<name>.toml.
 
-    manipulated: the role that the gripper must take hold of.
+    manipulated: the roles that the robot must handle. concept: the set of glyphs that its boards show, all different.
     """
 
     name: str
     version: int
     summary: str
     horizon: int = Field(gt=0)  # control steps
-    manipulated: str
+    manipulated: tuple[str, ...]
     role: tuple[Role, ...]
     wording: tuple[Wording, ...]
     goal: GoalFile
+    option: tuple[Option, ...] = ()
+    concept: str | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Task:
         ids = [role.id for role in self.role]
         if len(set(ids)) != len(ids):
             raise ValueError(f"role: two roles are called {max(ids, key=ids.count)!r}")
-        if self.manipulated not in ids:
-            raise ValueError(f"manipulated: no role is called {self.manipulated!r}")
-        for condition in (*self.goal.success, *(stage.condition for stage in self.goal.stages)):
-            Condition.parse(condition, ids)
+        for id in self.manipulated:
+            if id not in ids:
+                raise ValueError(f"manipulated: no role is called {id!r}")
+        if bool(self.goal.success) == bool(self.option):
+            raise ValueError("goal: give either success or some [[option]]")
+        if self.concept is not None:
+            GLYPHS.get(self.concept)
+        options = self.option or (Option(success=self.goal.success, words={}),)
+        for option in options:
+            if option.words.keys() != options[0].words.keys():
+                raise ValueError("option: all must have the same words")
+            stages = (stage.condition.replace("{goal}", option.success[0]) for stage in self.goal.stages)
+            for condition in (*option.success, *stages):
+                Condition.parse(condition, ids)
         for split in ("train", "dev", "test"):
             if not any(wording.split == split for wording in self.wording):
                 raise ValueError(f"wording: none of split {split!r}")
         for wording in self.wording:
             try:
-                wording.text.format(**dict.fromkeys(ids, ""))
+                wording.text.format(**dict.fromkeys([*ids, *options[0].words], ""))
             except (KeyError, IndexError, ValueError) as error:
                 raise ValueError(f"wording: {wording.text!r} names no role: {error}") from error
         return self
@@ -146,27 +181,59 @@ class Task(_Data):
         Every group of draws has a stream of its own, named by (namespace, task, seed).
         """
         key = Key(namespace=namespace, task=self.name, seed=seed)
-        chosen = self._assets(key)
-        text = self._stream(key, "wording").choice([w.text for w in self.wording if w.split == "train"])
+        wording = self._stream(key, "wording").choice([w.text for w in self.wording if w.split == "train"])
         surfaces = {
             name: Surface(texture=self._stream(key, "surface", name).choice([t.name for t in textures(name, "train")]))
             for name in ("table", "floor", "wall")
         }
-        return Scene(
+        scene = Scene(
             key=key,
-            instruction=self.instruct(str(text), {id: asset.label for id, asset in chosen.items()}),
-            goal=Goal(manipulated=self.manipulated, success=self.goal.success, stages=self.goal.stages),
-            objects=self._layout(key, chosen),
+            instruction=Instruction(text="", wording=""),
+            goal=self._goal(seed),
+            objects=self._faces(key, self._layout(key, self._assets(key))),
             surfaces=Surfaces(**surfaces),
             lights=LIGHTS,
             cameras=CAMERAS,
             robot=Robot(name="panda", qpos=self._home(key)),
             timing=Timing(horizon=self.horizon),
         )
+        return scene.but(instruction=self.instruct(scene, str(wording)))
 
-    def instruct(self, wording: str, labels: dict[str, str]) -> Instruction:
-        """The instruction that `wording` makes when the roles carry `labels`."""
-        return Instruction(text=wording.format(**labels), wording=wording)
+    def instruct(self, scene: Scene, wording: str, **instead: str) -> Instruction:
+        """The instruction that `wording` makes in `scene`; `instead` gives other words for some of its placeholders."""
+        return Instruction(text=wording.format(**{**self.words(scene), **instead}), wording=wording)
+
+    def words(self, scene: Scene) -> dict[str, str]:
+        """What the placeholders of wordings stand for: labels of the objects by role, and the words of the option."""
+        labels = {role.id: label(scene.object(role.id)) for role in self.role}
+        for option in self.option:
+            if option.success == scene.goal.success:
+                labels |= {name: text.format(**labels) for name, text in option.words.items()}
+        return labels
+
+    def _goal(self, seed: int) -> Goal:
+        success = self.option[seed % len(self.option)].success if self.option else self.goal.success
+        stages = (stage.but(condition=stage.condition.replace("{goal}", success[0])) for stage in self.goal.stages)
+        return Goal(
+            manipulated=self.manipulated,
+            success=success,
+            stages=tuple(stages),
+            released=self.goal.released,
+            options=tuple(option.success[0] for option in self.option),
+        )
+
+    def _faces(self, key: Key, placed: tuple[Object, ...]) -> tuple[Object, ...]:
+        """The objects with different glyphs on the boards among them."""
+        if self.concept is None:
+            return placed
+        rng, glyphs = self._stream(key, "faces"), GLYPHS.get(self.concept)
+        boards = [item.id for item in placed if OBJECTS.get(item.asset).kind == "board"]
+        names = [glyphs.glyph[i].name for i in rng.permutation(len(glyphs.glyph))[: len(boards)]]
+        faces = {}
+        for id, name in zip(boards, names, strict=True):
+            variants = glyphs.variants.get(name, glyphs.colours)
+            faces[id] = "/".join([self.concept, name, *([variants[rng.integers(len(variants))]] if variants else [])])
+        return tuple(item.but(face=faces.get(item.id)) for item in placed)
 
     def region(self, id: str) -> Region:
         return next(role.region for role in self.role if role.id == id)
@@ -188,10 +255,12 @@ class Task(_Data):
 
     def _layout(self, key: Key, chosen: dict[str, ObjectAsset]) -> tuple[Object, ...]:
         rng = self._stream(key, "layout")
+        joints = {role.id: self._stream(key, "joint", role.id).uniform(*role.joint) for role in self.role}
         for _ in range(1000):
             poses = {role.id: role.region.sample(rng) for role in self.role}
             placed = tuple(
-                Object(id=id, asset=chosen[id].name, position=(x, y, 0.0), yaw=yaw) for id, (x, y, yaw) in poses.items()
+                Object(id=id, asset=chosen[id].name, position=(x, y, 0.0), yaw=yaw, joint=joints[id])
+                for id, (x, y, yaw) in poses.items()
             )
             if all(is_clear(item, placed[:i]) for i, item in enumerate(placed)):
                 return placed
@@ -212,6 +281,13 @@ def is_clear(item: Object, others: tuple[Object, ...], gap: float = GAP) -> bool
         for other in others
         if other.id != item.id
     )
+
+
+def label(item: Object) -> str:
+    """What instructions call an object."""
+    if item.face:
+        return GLYPHS.get(item.face.split("/")[0]).named(item.face)
+    return OBJECTS.get(item.asset).label
 
 
 def _load(path: Path) -> Task:

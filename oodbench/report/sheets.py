@@ -57,11 +57,11 @@ def objects(size: int = 160, columns: int = 8) -> Image.Image:
     cells = []
     order = {"train": 0, "dev": 1, "test": 2}
     for asset in sorted(catalogue.OBJECTS, key=lambda a: (a.kind, order[a.split], a.novelty, a.name)):
-        item = Object(id="it", asset=asset.name, position=(0.0, 0.0, 0.0), yaw=2.6 if asset.drawer else 0.3)
+        item = Object(id="it", asset=asset.name, position=(0.0, 0.0, 0.0), yaw=2.6 if asset.kind == "cabinet" else 0.3)
         far = 0.12 + 3.2 * max(asset.radius, asset.height / 2)
         target = (0.0, 0.0, asset.height / 2)
         camera = stage.cameras[0].but(position=(0.75 * far, 0.3 * far, target[2] + 0.75 * far), target=target, fovy=32)
-        goal = stage.goal.but(manipulated="it", success=(), stages=())
+        goal = stage.goal.but(manipulated=(), success=(), stages=())
         world.reset(stage.but(objects=(item,), cameras=(camera, *stage.cameras[1:]), goal=goal, robot=_aside(stage)))
         novelty = f" {asset.novelty}" if asset.split != "train" else ""
         cells.append((_picture(world, "image", size), f"{asset.label}\n{asset.kind}, {asset.split}{novelty}"))

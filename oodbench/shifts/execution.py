@@ -25,7 +25,7 @@ RADIUS = 0.1  # rad a level
 )
 def object_pose(scene: Scene, context: Context) -> Scene:
     """The object to be handled starts outside the region that training drew from, and turned further."""
-    item = scene.object(scene.goal.manipulated)
+    item = scene.object(scene.goal.manipulated[0])
     region = context.task.region(item.id)
 
     def moved(severity: float, along: np.ndarray, turn: float) -> Object:

@@ -8,7 +8,7 @@ from oodbench.catalogue import OBJECTS, ObjectAsset, objects
 from oodbench.errors import SpecError
 from oodbench.scene import Object, Scene
 from oodbench.shift import Context, shift
-from oodbench.task import Task, is_clear
+from oodbench.task import is_clear
 
 DISTRACTOR_GAP = 0.05  # between a distractor and anything else (m): the hand is wider than the fingers
 TABLE_AREA = ((-0.26, 0.15), (-0.34, 0.34))  # where distractors may stand: x and y ranges (m)
@@ -29,7 +29,7 @@ def paraphrase(scene: Scene, context: Context) -> Scene:
     if not choices:
         raise SpecError(f"task {context.task.name!r} has no wording of split {context.split!r} at level {level}")
     wording = choices[context.rng.integers(len(choices))]
-    return scene.but(instruction=context.task.instruct(wording, labels(scene, context.task)))
+    return scene.but(instruction=context.task.instruct(scene, wording))
 
 
 @shift(
@@ -43,7 +43,7 @@ def paraphrase(scene: Scene, context: Context) -> Scene:
 def unseen_object(scene: Scene, context: Context) -> Scene:
     """The object to be handled is one that no demonstration shows; fractional severities round up."""
     level = math.ceil(context.severity)
-    old = scene.object(scene.goal.manipulated)
+    old = scene.object(scene.goal.manipulated[0])
     pool = objects(OBJECTS.get(old.asset).kind, context.split)
     near = min((abs(asset.novelty - level) for asset in pool), default=None)
     choices = [asset for asset in pool if abs(asset.novelty - level) == near]
@@ -52,7 +52,7 @@ def unseen_object(scene: Scene, context: Context) -> Scene:
     new = choices[context.rng.integers(len(choices))]
     swapped = scene.replace_object(old.id, asset=new.name)
     swapped = make_room(swapped, old.id, context)
-    return swapped.but(instruction=context.task.instruct(scene.instruction.wording, labels(swapped, context.task)))
+    return swapped.but(instruction=context.task.instruct(swapped, scene.instruction.wording))
 
 
 @shift(
@@ -76,11 +76,6 @@ def distractors(scene: Scene, context: Context) -> Scene:
     if added < math.ceil(context.severity):
         raise SpecError(f"{scene.key}: no room on the table for {math.ceil(context.severity)} distractors")
     return scene.but(objects=placed)
-
-
-def labels(scene: Scene, task: Task) -> dict[str, str]:
-    """What the instruction calls the object in each role of the task."""
-    return {role.id: OBJECTS.get(scene.object(role.id).asset).label for role in task.role}
 
 
 def make_room(scene: Scene, id: str, context: Context) -> Scene:

@@ -13,8 +13,9 @@ import mujoco
 import numpy as np
 
 from oodbench.catalogue import OBJECTS, TEXTURES, ObjectAsset
-from oodbench.scene import Camera, Scene, Surface
-from oodbench.sim import robots, shapes, textures
+from oodbench.scene import Camera, Lights, Scene, Surface
+from oodbench.sim import glyphs, robots, shapes, textures
+from oodbench.sim.fixtures import FACE_SIZE
 from oodbench.sim.robots import ROBOTS, RobotAsset
 
 TIMESTEP = 0.002  # s
@@ -40,18 +41,32 @@ class Built:
     assets: dict[str, ObjectAsset]  # by object id
     body: dict[str, int]  # by object id
     free: dict[str, int]  # first qpos of the free joint, by object id
-    drawer: dict[str, int]  # joint, by object id
+    joint: dict[str, int]  # of drawers, buttons and knobs, by object id
     owner: np.ndarray  # by geom: index of the object in `assets`, or one of the codes below
     corners: dict[str, np.ndarray]  # by object id: (n, 3) points that bound its collision shape, in its frame
     arm_qpos: np.ndarray
     arm_dof: np.ndarray
     finger_qpos: np.ndarray
+    hand: int  # body
     grip_site: int
     pristine: dict[str, np.ndarray]
 
 
 NOBODY, TABLE, LEFT_FINGER, RIGHT_FINGER, REST_OF_ROBOT = -1, -2, -3, -4, -5
-_WRITTEN = ("body_mass", "body_inertia", "body_pos", "body_quat", "geom_friction", "geom_rgba")
+_WRITTEN = (
+    "body_mass",
+    "body_inertia",
+    "body_pos",
+    "body_quat",
+    "geom_friction",
+    "geom_rgba",
+    "mat_specular",
+    "mat_shininess",
+    "dof_damping",
+    "actuator_gainprm",
+    "actuator_biasprm",
+    "actuator_forcerange",
+)
 
 
 def topology(scene: Scene) -> Topology:
@@ -176,12 +191,13 @@ def _index(model: mujoco.MjModel, robot: RobotAsset, assets: dict[str, ObjectAss
         assets=assets,
         body=body,
         free={id: model.joint(id).qposadr[0] for id, asset in assets.items() if not asset.fixed},
-        drawer={id: model.joint(f"{id}/drawer").id for id, asset in assets.items() if asset.drawer},
+        joint={id: model.joint(f"{id}/joint").id for id, asset in assets.items() if asset.joint},
         owner=owner,
         corners={id: _corners(model, body[id]) for id in assets},
         arm_qpos=np.array([joint.qposadr[0] for joint in arm]),
         arm_dof=np.array([joint.dofadr[0] for joint in arm]),
         finger_qpos=np.array([model.joint("robot/" + name).qposadr[0] for name in robot.fingers]),
+        hand=model.body("robot/" + robot.hand_body).id,
         grip_site=model.site("robot/" + robot.grip_site).id,
         pristine={name: getattr(model, name).copy() for name in _WRITTEN},
     )
@@ -214,7 +230,10 @@ def write(built: Built, scene: Scene) -> None:
         if item.id not in built.free:
             model.body_pos[built.body[item.id]] = item.position
             model.body_quat[built.body[item.id]] = yaw_quat(item.yaw)
-    _write_lights(model, scene)
+        if item.gloss:
+            shine(model, model.material(f"{item.id}/material").id, item.gloss)
+    _write_robot(built, scene)
+    write_lights(model, scene.lights)
     for camera in scene.cameras:
         id = model.camera(camera.mount).id
         model.cam_pos[id] = camera.position
@@ -225,13 +244,35 @@ def write(built: Built, scene: Scene) -> None:
         model.mat_texrepeat[model.material(name).id] = REPEAT * TEXTURES.get(surface.texture).repeat
 
 
-def _write_lights(model: mujoco.MjModel, scene: Scene) -> None:
-    model.vis.headlight.ambient[:] = scene.lights.ambient
+def shine(model: mujoco.MjModel, material: int, gloss: float) -> None:
+    """Between matte (gloss -1), the material as it is (0) and polished (1)."""
+    end = 1.0 if gloss > 0 else 0.0
+    for values in (model.mat_specular, model.mat_shininess):
+        values[material] += abs(gloss) * (end - values[material])
+
+
+def _write_robot(built: Built, scene: Scene) -> None:
+    model, robot, dynamics = built.model, scene.robot, scene.dynamics
+    model.body_pos[model.body_rootid[built.hand]] += robot.mount
+    mine = np.isin(built.owner, (LEFT_FINGER, RIGHT_FINGER, REST_OF_ROBOT))
+    model.geom_rgba[mine, :3] = np.clip(model.geom_rgba[mine, :3] * robot.tint, 0, 1)
+    model.dof_damping[built.arm_dof] += dynamics.joint_damping
+    arm = slice(0, len(built.arm_qpos))  # the actuators' order: joints, then fingers
+    fingers = slice(arm.stop, arm.stop + len(built.finger_qpos))
+    for which, factor in ((arm, dynamics.joint_stiffness), (fingers, dynamics.grip_force)):
+        model.actuator_gainprm[which, 0] *= factor
+        model.actuator_biasprm[which, 1] *= factor
+    model.actuator_forcerange[fingers] *= dynamics.grip_force
+
+
+def write_lights(model: mujoco.MjModel, lights: Lights) -> None:
+    """Set the lamps."""
+    model.vis.headlight.ambient[:] = lights.ambient
     model.vis.headlight.diffuse[:] = 0.0
     model.vis.headlight.specular[:] = 0.0
     model.light_active[:] = 0
     model.light_ambient[:] = 0.0
-    for i, lamp in enumerate(scene.lights.lamps):
+    for i, lamp in enumerate(lights.lamps):
         direction = np.asarray(lamp.direction) / np.linalg.norm(lamp.direction)
         model.light_active[i] = 1
         model.light_dir[i] = direction
@@ -248,6 +289,11 @@ def surface_image(surface: Surface) -> np.ndarray:
         return image
     other = textures.render(TEXTURES.get(surface.other), TEXTURE_SIZE)
     return np.rint((1 - surface.weight) * image + surface.weight * other).astype(np.uint8)
+
+
+def face_image(face: str) -> np.ndarray:
+    """The picture of a board's texture, upright for who looks from +x (as the camera does)."""
+    return np.ascontiguousarray(np.rot90(glyphs.render(face, FACE_SIZE), 1))
 
 
 def yaw_quat(yaw: float) -> np.ndarray:

@@ -5,6 +5,7 @@ Each is a function of a World and object ids; numbers are metres. Frames and thr
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ def predicate(function: Callable[..., bool]) -> Callable[..., bool]:
 @predicate
 def reached(world: World, id: str) -> bool:
     """The point between the fingertips is within 3 cm of where the object is to be held, or touches it."""
-    return world.touching_gripper(id) or float(np.linalg.norm(world.grip_position - world.grasp_point(id))) < NEAR
+    return world.touching_gripper(id) or world.grip_distance(id) < NEAR
 
 
 @predicate
@@ -108,6 +109,86 @@ def on(world: World, id: str, support: str) -> bool:
 
 
 @predicate
+def inside(world: World, id: str, container: str) -> bool:
+    """The object's centre is within the container's cavity and its underside below the rim, by 1 cm."""
+    cavity = world.asset(container).cavity
+    if cavity is None:
+        return False
+    x, y, _ = world.in_frame(container, world.center(id))
+    bottom = world.lowest_point(id) - world.position(container)[2]
+    return bool(x * x + y * y <= cavity.radius**2 and cavity.floor - CONTACT_GAP <= bottom <= cavity.rim - 0.01)
+
+
+@predicate
+def at(world: World, id: str, zone: str) -> bool:
+    """The object lies on the table with its centre inside the zone's area."""
+    area = world.asset(zone).support
+    if area is None or area.radius is None:
+        return False
+    x, y, _ = world.in_frame(zone, world.center(id))
+    return bool(x * x + y * y <= area.radius**2 and world.lowest_point(id) < CONTACT_GAP)
+
+
+@predicate
+def beside(world: World, id: str, anchor: str, x: float, y: float) -> bool:
+    """The object lies on the table, at most 20 cm from the anchor and within 40 degrees of the direction (x, y).
+
+    Distances are between centres; the direction is in the world frame and has length 1. What people call left and
+    right is what they see in the third-person picture, where +y is right and +x is in front.
+    """
+    dx, dy, _ = world.center(id) - world.center(anchor)
+    distance = math.hypot(dx, dy)
+    along = dx * x + dy * y
+    return bool(distance <= 0.20 and along >= math.cos(math.radians(40)) * distance and on_table(world, id))
+
+
+def on_table(world: World, id: str) -> bool:
+    return bool(world.lowest_point(id) < CONTACT_GAP)
+
+
+@predicate
+def raised(world: World, id: str, height: float) -> bool:
+    """The object is held, and this much (m) higher than where the episode began."""
+    return bool(world.position(id)[2] - world.initial_position(id)[2] >= height and world.held(id))
+
+
+@predicate
 def opened(world: World, id: str, share: float) -> bool:
     """The drawer is out by at least this share of its travel."""
-    return world.opening(id) >= share
+    return world.joint(id) >= share
+
+
+@predicate
+def closed(world: World, id: str) -> bool:
+    """The drawer is in, but for a tenth of its travel."""
+    return world.joint(id) <= 0.1
+
+
+@predicate
+def pressed(world: World, id: str, share: float) -> bool:
+    """The button is down by at least this share of its travel."""
+    return world.joint(id) >= share
+
+
+@predicate
+def turned(world: World, id: str, share: float) -> bool:
+    """The knob is turned by at least this share of its range."""
+    return world.joint(id) >= share
+
+
+@predicate
+def moved(world: World, id: str, share: float) -> bool:
+    """The joint of a drawer, a button or a knob is this share of its range away from where the episode began."""
+    return abs(world.joint(id) - world.scene.object(id).joint) >= share
+
+
+@predicate
+def untouched(world: World, id: str) -> bool:
+    """The joint of a drawer, a button or a knob is where the episode began, but for a fifth of its range."""
+    return not moved(world, id, 0.2)
+
+
+@predicate
+def shifted(world: World, id: str, distance: float) -> bool:
+    """The object is this far (m) from where the episode began."""
+    return float(np.linalg.norm(world.position(id) - world.initial_position(id))) >= distance

@@ -16,7 +16,7 @@ import numpy as np
 from oodbench.errors import RenderError
 from oodbench.scene import Scene, Surface
 from oodbench.sim import NO_GL
-from oodbench.sim.build import SURFACES, Built, surface_image
+from oodbench.sim.build import SURFACES, Built, face_image, surface_image
 
 MAX_SIZE = 1024  # pixels
 CONTEXTS = 6  # models whose buffers stay on the GPU
@@ -81,7 +81,7 @@ class _Buffers:
     context: mujoco.MjrContext
     drawn: mujoco.MjvScene
     size: int
-    surfaces: dict[str, Surface]  # which picture each texture holds
+    pictures: dict[str, Surface | str]  # what each texture shows: a surface, or a board's glyph
 
 
 class Renderer:
@@ -157,12 +157,11 @@ class Renderer:
         if buffers is None or size > buffers.size:
             buffers = self._upload(built, scene, max(size, 256))
         self._buffers.move_to_end(key)
-        for name in SURFACES:
-            surface = getattr(scene.surfaces, name)
-            if buffers.surfaces.get(name) != surface:
-                texture = _fill(built.model, name, surface)
+        for name, picture in _pictures(scene).items():
+            if buffers.pictures.get(name) != picture:
+                texture = _fill(built.model, name, picture)
                 mujoco.mjr_uploadTexture(built.model, buffers.context, texture)
-                buffers.surfaces[name] = surface
+                buffers.pictures[name] = picture
         return buffers
 
     def _upload(self, built: Built, scene: Scene, size: int) -> _Buffers:
@@ -174,15 +173,15 @@ class Renderer:
         model.vis.global_.offwidth = model.vis.global_.offheight = size
         model.vis.quality.offsamples = self.quality.samples
         model.vis.quality.shadowsize = self.quality.shadow or 1
-        surfaces = {name: getattr(scene.surfaces, name) for name in SURFACES}
-        for name, surface in surfaces.items():
-            _fill(model, name, surface)
+        pictures = _pictures(scene)
+        for name, picture in pictures.items():
+            _fill(model, name, picture)
         context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, context)
         if context.currentBuffer != mujoco.mjtFramebuffer.mjFB_OFFSCREEN:
             raise RenderError("this OpenGL has no offscreen framebuffer; `oodbench doctor` says what to install")
         drawn = mujoco.MjvScene(model, maxgeom=max(256, 2 * model.ngeom))
-        self._buffers[key] = _Buffers(built, context, drawn, size, surfaces)
+        self._buffers[key] = _Buffers(built, context, drawn, size, pictures)
         return self._buffers[key]
 
     def _forget(self, key: int) -> None:
@@ -190,10 +189,16 @@ class Renderer:
             self._buffers.pop(key).context.free()
 
 
-def _fill(model: mujoco.MjModel, name: str, surface: Surface) -> int:
-    """Write a surface's picture into the model's texture of that name. Returns the texture's id."""
+def _pictures(scene: Scene) -> dict[str, Surface | str]:
+    """By texture of the model: what the scene wants on it."""
+    wanted: dict[str, Surface | str] = {name: getattr(scene.surfaces, name) for name in SURFACES}
+    return wanted | {f"{item.id}/face": item.face for item in scene.objects if item.face}
+
+
+def _fill(model: mujoco.MjModel, name: str, picture: Surface | str) -> int:
+    """Write a picture into the model's texture of that name. Returns the texture's id."""
     texture = model.texture(name).id
     start = model.tex_adr[texture]
-    image = surface_image(surface)
+    image = surface_image(picture) if isinstance(picture, Surface) else face_image(picture)
     model.tex_data[start : start + image.size] = image.ravel()
     return texture

@@ -11,51 +11,41 @@ from typing import Annotated, Any, Literal
 
 import mujoco
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from oodbench.catalogue import ObjectAsset
 from oodbench.errors import AssetError
-from oodbench.sim import meshes
+from oodbench.sim import fixtures, meshes
+from oodbench.sim.fixtures import Board, Button, Cabinet, Knob, PartBase, Vec2, Vec3, quat_of
 
 GEOM = mujoco.mjtGeom
 VISUAL_GROUP, COLLISION_GROUP = 2, 3
-Vec2 = tuple[float, float]
-Vec3 = tuple[float, float, float]
-RGBA = tuple[float, float, float, float]
+SPECULAR, SHININESS = 0.5, 0.5  # MuJoCo's own for what has no material
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    role: Literal["visual", "collision", "both"] = "both"
-    rgba: RGBA = (0.8, 0.8, 0.8, 1.0)
-    position: Vec3 = (0.0, 0.0, 0.0)
-    euler: Vec3 = (0.0, 0.0, 0.0)  # degrees, about the fixed axes x, y, z in this order
-
-
-class Box(_Part):
+class Box(PartBase):
     family: Literal["box"]
     half: Vec3
 
 
-class Cylinder(_Part):
+class Cylinder(PartBase):
     family: Literal["cylinder"]
     radius: float
     half_height: float
 
 
-class Ellipsoid(_Part):
+class Ellipsoid(PartBase):
     family: Literal["ellipsoid"]
     half: Vec3
 
 
-class Capsule(_Part):
+class Capsule(PartBase):
     family: Literal["capsule"]
     radius: float
     half_height: float
 
 
-class Turned(_Part):
+class Turned(PartBase):
     family: Literal["turned"]
     role: Literal["visual", "collision", "both"] = "visual"
     profile: tuple[Vec2, ...]  # (radius, z), bottom to top
@@ -63,7 +53,7 @@ class Turned(_Part):
     hollow: bool = False
 
 
-class Sweep(_Part):
+class Sweep(PartBase):
     family: Literal["sweep"]
     role: Literal["visual", "collision", "both"] = "visual"
     path: tuple[Vec3, ...]
@@ -72,7 +62,7 @@ class Sweep(_Part):
     flat: float = 1.0
 
 
-class Slab(_Part):
+class Slab(PartBase):
     """A sheet with round corners."""
 
     family: Literal["slab"]
@@ -83,7 +73,7 @@ class Slab(_Part):
     bevel: float = 0.0
 
 
-class Star(_Part):
+class Star(PartBase):
     family: Literal["star"]
     role: Literal["visual", "collision", "both"] = "visual"
     points: int
@@ -93,14 +83,14 @@ class Star(_Part):
     bevel: float = 0.0
 
 
-class Prism(_Part):
+class Prism(PartBase):
     family: Literal["prism"]
     sides: int
     radius: float
     height: float
 
 
-class Ring(_Part):
+class Ring(PartBase):
     """A rim made of boxes, for physics; seen only if it says so."""
 
     family: Literal["ring"]
@@ -111,21 +101,21 @@ class Ring(_Part):
     count: int = 12
 
 
-class Cabinet(_Part):
-    """A box with one drawer that slides out along -x."""
-
-    family: Literal["cabinet"]
-    half: Vec3  # half extents of the whole (depth, width, height) (m)
-    travel: float
-    front: RGBA  # of the drawer's front
-    handle: Literal["bar", "knob", "ring", "plate"]
-    handle_rgba: RGBA
-    handle_at: Vec3  # grasp point in the object's frame
-    gap: float = 0.012  # thickness of the walls
-
-
 Part = Annotated[
-    Box | Cylinder | Ellipsoid | Capsule | Turned | Sweep | Slab | Star | Prism | Ring | Cabinet,
+    Box
+    | Cylinder
+    | Ellipsoid
+    | Capsule
+    | Turned
+    | Sweep
+    | Slab
+    | Star
+    | Prism
+    | Ring
+    | Cabinet
+    | Button
+    | Knob
+    | Board,
     Field(discriminator="family"),
 ]
 _PARTS: TypeAdapter[tuple[Part, ...]] = TypeAdapter(tuple[Part, ...])
@@ -145,35 +135,46 @@ def add_object(spec: mujoco.MjSpec, asset: ObjectAsset, name: str) -> Any:
     """Add a body called `name` to the world body of `spec`, with a free joint of that name unless it is fixed.
 
     The body's origin is the centre of its base, z up. Geoms: "<name>/visual/<i>" and "<name>/collision/<i>"; the latter
-    weigh asset.mass together, shared by volume. A cabinet has a slide joint "<name>/drawer".
+    weigh asset.mass together, shared by volume. What moves in it moves on the joint "<name>/joint". Its material
+    "<name>/material" says how it shines; a board has "<name>/face" as well, with the texture of that name.
     """
     body = spec.worldbody.add_body(name=name)
+    spec.add_material(name=f"{name}/material", specular=SPECULAR, shininess=SHININESS)
     if not asset.fixed:
         body.add_freejoint(name=name)
-    build = _Builder(spec, body, asset, name)
+    build = Builder(spec, body, asset, name)
     for part in parts_of(asset):
         build.add(part)
     build.share_mass()
     return body
 
 
-class _Builder:
+class Builder:
     def __init__(self, spec: mujoco.MjSpec, body: Any, asset: ObjectAsset, name: str) -> None:
         self.spec, self.body, self.asset, self.name = spec, body, asset, name
         self.seen = 0
         self.solid: list[tuple[Any, float]] = []  # collision geoms and their volumes
 
     def add(self, part: Part) -> None:
-        if isinstance(part, Cabinet):
-            self._cabinet(part)
-        elif isinstance(part, Ring):
-            self._ring(part)
-        else:
-            shape, volume = self._shape(part)
-            self._place(self.body, part, shape, volume, part.position, _quat(part.euler))
+        match part:
+            case Cabinet():
+                fixtures.cabinet(self, part)
+            case Button():
+                fixtures.button(self, part)
+            case Knob():
+                fixtures.knob(self, part)
+            case Board():
+                fixtures.board(self, part)
+            case Ring():
+                self._ring(part)
+            case _:
+                shape, volume = self._shape(part)
+                self.place(self.body, part, shape, volume, part.position, quat_of(part.euler))
 
     def share_mass(self) -> None:
         total = sum(volume for _, volume in self.solid)
+        if not total and self.asset.fixed:
+            return  # a mark on the table
         if not total:
             raise AssetError(f'object {self.asset.name!r}: no part can be touched; give one the role "collision"')
         for geom, volume in self.solid:
@@ -216,16 +217,18 @@ class _Builder:
         )
         return {"type": GEOM.mjGEOM_MESH, "meshname": mesh_name}, float(0.6 * math.prod(extent))
 
-    def _place(
+    def place(
         self,
         body: Any,
-        part: _Part,
+        part: PartBase,
         shape: dict[str, Any],
         volume: float,
         position: Any,
         quat: Any,
         role: str | None = None,
+        material: str = "material",
     ) -> None:
+        """Add the geoms of one part to `body`: what is seen of it, and what is touched."""
         role = role or part.role
         if role in ("visual", "both"):
             body.add_geom(
@@ -233,6 +236,7 @@ class _Builder:
                 pos=position,
                 quat=quat,
                 rgba=part.rgba,
+                material=f"{self.name}/{material}",
                 contype=0,
                 conaffinity=0,
                 mass=0,
@@ -263,80 +267,16 @@ class _Builder:
                 + part.position
             )
             shape = {"type": GEOM.mjGEOM_BOX, "size": half}
-            self._place(self.body, part, shape, 8 * math.prod(half), at, _quat((0, 0, math.degrees(angle))))
+            self.place(self.body, part, shape, 8 * math.prod(half), at, quat_of((0, 0, math.degrees(angle))))
 
-    def _cabinet(self, part: Cabinet) -> None:
-        """Walls on the body; floor, walls, front and handle of the drawer on a sliding child."""
-        depth, width, height = part.half
-        gap = part.gap
-        self._panel(self.body, part, (depth, width, gap / 2), (0, 0, 2 * height - gap / 2))
-        self._panel(self.body, part, (depth, width, gap / 2), (0, 0, gap / 2))
-        for side in (1, -1):
-            self._panel(self.body, part, (depth, gap / 2, height - gap), (0, side * (width - gap / 2), height))
-        self._panel(self.body, part, (gap / 2, width - gap, height - gap), (depth - gap / 2, 0, height))
-        drawer = self.body.add_body(name=f"{self.name}/drawer-body")
-        drawer.add_joint(
-            name=f"{self.name}/drawer",
-            type=mujoco.mjtJoint.mjJNT_SLIDE,
-            axis=(-1, 0, 0),
-            range=(0, part.travel),
-            limited=True,
-            damping=8.0,
-            frictionloss=0.6,
-            armature=0.1,
+    def panel(self, body: Any, part: PartBase, half: Vec3, position: Vec3) -> None:
+        """A box that is seen and touched."""
+        self.place(
+            body,
+            part,
+            {"type": GEOM.mjGEOM_BOX, "size": half},
+            8 * math.prod(half),
+            position,
+            quat_of((0, 0, 0)),
+            "both",
         )
-        inner = width - 2 * gap
-        long = depth - gap
-        low, tall = 1.5 * gap + 0.002, height - 1.6 * gap
-        wood: RGBA = (0.80, 0.69, 0.52, 1.0)
-        pale = part.model_copy(update={"rgba": wood})
-        self._panel(drawer, pale, (long - 0.004, inner - 0.004, 0.003), (-0.004, 0, low + 0.003))
-        for side in (1, -1):
-            self._panel(
-                drawer, pale, (long - 0.004, 0.003, 0.6 * tall), (-0.004, side * (inner - 0.008), low + 0.6 * tall)
-            )
-        self._panel(drawer, pale, (0.003, inner - 0.008, 0.6 * tall), (long - 0.012, 0, low + 0.6 * tall))
-        front = part.model_copy(update={"rgba": part.front})
-        self._panel(drawer, front, (0.006, width - 0.002, height - 0.004), (-depth - 0.0065, 0, height))
-        self._handle(drawer, part)
-
-    def _handle(self, drawer: Any, part: Cabinet) -> None:
-        metal = part.model_copy(update={"rgba": part.handle_rgba})
-        x, y, z = part.handle_at
-        root = -part.half[0] - 0.0125
-        stem = (root - x) / 2
-        middle = (root + x) / 2
-        box, cylinder = GEOM.mjGEOM_BOX, GEOM.mjGEOM_CYLINDER
-        upright, along_x = _quat((0, 0, 0)), _quat((0, 90, 0))
-        shapes: list[tuple[int, Vec3, Vec3, Any]]
-        match part.handle:
-            case "bar":
-                shapes = [(cylinder, (0.008, 0.028, 0), (x, y, z), upright)]
-                shapes += [(box, (stem, 0.004, 0.004), (middle, y, z + s * 0.02), upright) for s in (1, -1)]
-            case "plate":
-                shapes = [(box, (stem + 0.008, 0.007, 0.022), (middle - 0.004, y, z), upright)]
-            case "knob":
-                shapes = [
-                    (cylinder, (0.014, 0.010, 0), (x, y, z), along_x),
-                    (cylinder, (0.006, stem, 0), (middle, y, z), along_x),
-                ]
-            case _:
-                shapes = [(box, (0.006, 0.012, 0.004), (x, y, z + s * 0.018), upright) for s in (1, -1)]
-                shapes += [(box, (0.006, 0.004, 0.022), (x, y + s * 0.012, z), upright) for s in (1, -1)]
-                shapes += [(box, (stem, 0.004, 0.004), (middle, y, z + 0.018), upright)]
-        for kind, size, position, quat in shapes:
-            self._place(
-                drawer, metal, {"type": kind, "size": size}, 0.05 * math.prod(s or 1e-2 for s in size), position, quat
-            )
-
-    def _panel(self, body: Any, part: _Part, half: Vec3, position: Vec3) -> None:
-        self._place(
-            body, part, {"type": GEOM.mjGEOM_BOX, "size": half}, 8 * math.prod(half), position, _quat((0, 0, 0)), "both"
-        )
-
-
-def _quat(euler: Vec3) -> np.ndarray:
-    """Quaternion (w, x, y, z) of rotations (degrees) about the fixed axes x, then y, then z."""
-    quat = np.zeros(4)
-    mujoco.mju_euler2Quat(quat, np.radians(euler), "XYZ")
-    return quat

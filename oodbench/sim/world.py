@@ -1,113 +1,26 @@
-"""A world plays one scene at a time: reset, step, look. It also judges: stages, success, and why not."""
+"""A world plays one scene at a time: reset, step, look."""
 
 from __future__ import annotations
 
 import hashlib
-import weakref
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
 
 import mujoco
 import numpy as np
 
 from oodbench.catalogue import ObjectAsset
 from oodbench.errors import OodbenchError
-from oodbench.scene import Event, Scene
+from oodbench.scene import Event, Move, Push, Relight, Say, Scene
 from oodbench.seeding import generator
-from oodbench.sim import build, render
-from oodbench.sim.build import LEFT_FINGER, NOBODY, RIGHT_FINGER, SUBSTEPS, Built
+from oodbench.sim import build, render, sensors
+from oodbench.sim.build import LEFT_FINGER, NOBODY, RIGHT_FINGER, TABLE, Built
 from oodbench.sim.control import Controller, site_quat
-from oodbench.sim.predicates import Condition
+from oodbench.sim.judge import Judge, Status
+from oodbench.sim.observation import Observation
 
-SETTLE_STEPS = 5  # control steps of rest before a goal counts as settled (0.25 s)
-REST_SPEED = 0.03  # m/s; a drawer's opening speed likewise
-DROP_HEIGHT = 0.04  # losing an object from higher than this is dropping it (m)
+NEAR_GRASP = 0.09  # how close the gripper triggers what waits for it (m), as in LIBERO-PRO
 MODELS = 24  # compiled models that a world keeps
 CLEARANCE = 0.0005  # objects start this far above the table (m)
-
-
-@dataclass(frozen=True)
-class Status:
-    """How the episode stands.
-
-    final: the goal holds now. ever: it held at some step. settled: it holds, released and at rest for 0.25 s.
-    stages: the step at which each was first reached. failure: why the episode would be a failure if it ended now.
-    """
-
-    final: bool
-    ever: bool
-    settled: bool
-    stages: dict[str, int | None]
-    failure: str | None
-
-
-class Observation(Mapping[str, object]):
-    """What a policy sees. Pictures are rendered when they are first asked for.
-
-    image, wrist_image: (size, size, 3) uint8, upright. state: (8,) float32: position of the point between the
-    fingertips (m, world frame), its orientation as a rotation vector (rad, angle in [0, 2 pi) as robosuite's
-    quat2axisangle gives it), and the two finger positions (m, about +0.04 and -0.04 when open). instruction: str.
-    depth(camera) and segmentation(camera) on request.
-    """
-
-    _KEYS = ("image", "wrist_image", "state", "instruction")
-
-    def __init__(self, world: World, size: int) -> None:
-        self._world = weakref.proxy(world)
-        self._moment = world.moment
-        self.size = size
-
-    @cached_property
-    def image(self) -> np.ndarray:
-        return self._look("image")
-
-    @cached_property
-    def wrist_image(self) -> np.ndarray:
-        return self._look("wrist_image")
-
-    @cached_property
-    def state(self) -> np.ndarray:
-        self._check()
-        return self._world.proprioception()
-
-    @cached_property
-    def instruction(self) -> str:
-        self._check()
-        return self._world.scene.instruction.text
-
-    def depth(self, camera: str = "image") -> np.ndarray:
-        """(size, size) float32, metres along the optical axis."""
-        self._check()
-        return self._world.render(camera, self.size, "depth")
-
-    def segmentation(self, camera: str = "image") -> np.ndarray:
-        """(size, size) int32: index into the scene's objects, -1 for everything else."""
-        self._check()
-        return self._world.segmentation(camera, self.size)
-
-    def _look(self, camera: str) -> np.ndarray:
-        self._check()
-        return self._world.see(camera, self.size)
-
-    def _check(self) -> None:
-        if self._world.moment != self._moment:
-            raise OodbenchError(
-                "this observation is of an earlier step and was not looked at then; read what you need of an "
-                "observation before the next action is executed"
-            )
-
-    def __getitem__(self, key: str) -> object:
-        if key not in self._KEYS:
-            raise KeyError(key)
-        return getattr(self, key)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._KEYS)
-
-    def __len__(self) -> int:
-        return len(self._KEYS)
 
 
 class World:
@@ -119,7 +32,7 @@ class World:
     def __init__(self, quality: str = "standard") -> None:
         self._renderer = render.Renderer(quality)
         self._scene: Scene | None = None
-        self._models: OrderedDict[build.Topology, tuple[Built, mujoco.MjData]] = OrderedDict()
+        self._models: OrderedDict[build.Topology, tuple[Built, mujoco.MjData, mujoco.MjData]] = OrderedDict()
         self.moment = 0  # counts every change of state; observations belong to one
 
     # --- playing -----------------------------------------------------------------------------------------------
@@ -127,7 +40,7 @@ class World:
     def reset(self, scene: Scene) -> None:
         """Set the world to the start of `scene`."""
         self._scene = scene
-        self.built, self.data = self._model(build.topology(scene))
+        self.built, self.data, self._shown_data = self._model(build.topology(scene))
         self.model = self.built.model
         build.write(self.built, scene)
         mujoco.mj_setConst(self.model, self.data)
@@ -137,34 +50,35 @@ class World:
         self._controller = Controller(self.built, self.data)
         self._controller.reset(scene.robot.opening)
         self.steps = 0
-        self._advance_moment()
-        self._noise = generator(scene.key.namespace, scene.key.task, scene.key.seed, "actuation")
+        self.instruction = scene.instruction.text
+        self._substeps = round(1 / (scene.timing.control_hz * build.TIMESTEP))
+        self._coming: list[Event] = list(scene.events)
+        self._noise = self._stream("actuation")
+        self._losses = self._stream("action-loss")
+        self._last_motion = np.zeros(6)
         self._pending = deque(np.zeros((scene.timing.action_delay, 7)))
+        self._past: deque[tuple[int, np.ndarray]] = deque(maxlen=scene.sensors.delay + 1)
+        self._arrivals = self._stream("observation-loss")
+        self._shown: tuple[int, np.ndarray] | None = None
+        self._advance_moment()
         self._digest = hashlib.sha256(scene.sha256.encode())
-        ids = list(self.built.assets)
-        self._success = [Condition.parse(text, ids) for text in scene.goal.success]
-        self._stage_conditions = {stage.name: Condition.parse(stage.condition, ids) for stage in scene.goal.stages}
-        self._stages: dict[str, int | None] = dict.fromkeys(self._stage_conditions)
-        self._initial = {id: self.position(id).copy() for id in ids}
-        self._held_height = 0.0
-        self._dropped = self._wrong_object = self._ever = self._holds = False
-        self._rest = 0
-        self._judge()
+        self._initial = {id: self.position(id).copy() for id in self.built.assets}
+        self._judge = Judge(self)
 
     def step(self, action: np.ndarray) -> None:
         """Play one control step (1/20 s) with `action`, 7 numbers in [-1, 1] (see oodbench.policies.Policy)."""
-        scene = self.scene
-        for event in scene.events:
-            if event.step == self.steps:
-                self._happen(event)
+        for event in [event for event in self._coming if self._is_due(event)]:
+            self._coming.remove(event)
+            self._happen(event)
         self._pending.append(np.array(action, dtype=np.float64))
         executed = self._actuate(self._pending.popleft())
         self._digest.update(executed.tobytes())
         self._controller.apply(executed)
-        mujoco.mj_step(self.model, self.data, SUBSTEPS)
+        mujoco.mj_step(self.model, self.data, self._substeps)
+        self.data.xfrc_applied[self.built.hand] = 0.0
         self.steps += 1
         self._advance_moment()
-        self._judge()
+        self._judge.update()
 
     def observation(self, image_size: int = 256) -> Observation:
         """What a policy sees now."""
@@ -178,8 +92,7 @@ class World:
 
     @property
     def status(self) -> Status:
-        settled = self._rest >= SETTLE_STEPS
-        return Status(self._holds, self._ever, settled, dict(self._stages), None if settled else self._failure())
+        return self._judge.status()
 
     def outcome_sha256(self) -> str:
         """Hash of the scene, of every executed action and of the present state of the simulator."""
@@ -187,11 +100,11 @@ class World:
         digest.update(self.data.qpos.tobytes() + self.data.qvel.tobytes())
         return digest.hexdigest()
 
-    def _model(self, key: build.Topology) -> tuple[Built, mujoco.MjData]:
-        """The compiled model of a topology and its state; the last few are kept."""
+    def _model(self, key: build.Topology) -> tuple[Built, mujoco.MjData, mujoco.MjData]:
+        """The compiled model of a topology, its state and a second one to show the past in; the last few are kept."""
         if key not in self._models:
             built = build.build(key)
-            self._models[key] = (built, mujoco.MjData(built.model))
+            self._models[key] = (built, mujoco.MjData(built.model), mujoco.MjData(built.model))
             while len(self._models) > MODELS:
                 self._models.popitem(last=False)
         self._models.move_to_end(key)
@@ -208,8 +121,9 @@ class World:
         for item in scene.objects:
             if item.id in self.built.free:
                 self._place(item.id, item.position, item.yaw)
-            if item.id in self.built.drawer:
-                qpos[self.model.jnt_qposadr[self.built.drawer[item.id]]] = item.opening
+            if item.id in self.built.joint:
+                joint = self.built.joint[item.id]
+                qpos[self.model.jnt_qposadr[joint]] = item.joint * self.model.jnt_range[joint][1]
 
     def _place(self, id: str, position: tuple[float, float, float], yaw: float) -> None:
         start = self.built.free[id]
@@ -217,60 +131,126 @@ class World:
         self.data.qpos[start + 2] += CLEARANCE
         self.data.qpos[start + 3 : start + 7] = build.yaw_quat(yaw)
 
+    def _is_due(self, event: Event) -> bool:
+        near = event.near is not None and self.grip_distance(event.near) < NEAR_GRASP
+        return near or self.steps >= event.step
+
     def _happen(self, event: Event) -> None:
-        self._place(event.object, event.position, event.yaw)
-        velocity = self.model.jnt_dofadr[self.model.body_jntadr[self.built.body[event.object]]]
-        self.data.qvel[velocity : velocity + 6] = 0.0
-        mujoco.mj_forward(self.model, self.data)
+        match event:
+            case Move():
+                self._place(event.object, event.position, event.yaw)
+                self.data.qvel[self._velocity(event.object)] = 0.0
+                mujoco.mj_forward(self.model, self.data)
+            case Push(object="hand"):  # a force over the coming control step
+                duration = self._substeps * build.TIMESTEP
+                self.data.xfrc_applied[self.built.hand, :3] = np.asarray(event.impulse) / duration
+            case Push():
+                mass = self.model.body_mass[self.built.body[event.object]]
+                self.data.qvel[self._velocity(event.object)][:3] += np.asarray(event.impulse) / mass
+            case Say():
+                self.instruction = event.text
+            case Relight():
+                build.write_lights(self.model, event.lights)
+
+    def _velocity(self, id: str) -> slice:
+        """Of a free object: the six velocities in qvel."""
+        start = self.model.jnt_dofadr[self.model.body_jntadr[self.built.body[id]]]
+        return slice(start, start + 6)
 
     def _actuate(self, action: np.ndarray) -> np.ndarray:
         """The action that reaches the controller."""
         actuation = self.scene.actuation
+        if actuation.loss and self._losses.random() < actuation.loss:
+            return np.zeros(7)
         motion = actuation.gain * action[:6] + actuation.bias
+        if actuation.frame:
+            c, s = np.cos(actuation.frame), np.sin(actuation.frame)
+            turn = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+            motion = np.concatenate([turn @ motion[:3], turn @ motion[3:]])
         if actuation.noise:
             motion = motion + actuation.noise * self._noise.standard_normal(6)
+        motion = actuation.lag * self._last_motion + (1 - actuation.lag) * motion
+        self._last_motion = motion
         return np.concatenate([motion.clip(-1.0, 1.0), action[6:]])
 
     def _advance_moment(self) -> None:
         self.moment += 1
         self._pairs: set[tuple[int, int]] | None = None
+        sensors = self.scene.sensors
+        if sensors.delay or sensors.loss:
+            self._past.append((self.steps, self.data.qpos.copy()))
+            arrives = self._shown is None or self._arrivals.random() >= sensors.loss
+            if arrives:
+                self._shown = self._past[0]
+
+    def _stream(self, *name: str | int) -> np.random.Generator:
+        key = self.scene.key
+        return generator(key.namespace, key.task, key.seed, *name)
 
     # --- looking -----------------------------------------------------------------------------------------------
 
-    def render(self, camera: str = "image", size: int = 256, kind: render.Kind = "rgb") -> np.ndarray:
-        """The picture of a camera without sensor effects; see sim.render.Renderer.render."""
-        return self._renderer.render(self.built, self.data, self.scene, camera, size, kind)
+    def render(
+        self, camera: str = "image", size: int = 256, kind: render.Kind = "rgb", *, as_seen: bool = False
+    ) -> np.ndarray:
+        """The picture of a camera without sensor effects; see sim.render.Renderer.render.
+
+        as_seen: of the moment that the policy is shown, where the scene delays or drops observations.
+        """
+        data = self._seen_data() if as_seen else self.data
+        return self._renderer.render(self.built, data, self.scene, camera, size, kind)
 
     def see(self, camera: str, size: int) -> np.ndarray:
         """The picture as the policy gets it, (size, size, 3) uint8."""
-        image = self.render(camera, size)
-        noise = self.scene.sensors.image_noise
-        if noise:
-            grain = self._frame_stream(camera).standard_normal(image.shape, np.float32)
-            image = np.clip(np.rint(image + noise * grain), 0, 255).astype(np.uint8)
+        image = self.render(camera, size, as_seen=True)
+        step = self._seen_step
+        view = sensors.View(
+            frame=lambda name: self._stream("sensor", name, camera, step),
+            episode=lambda name: self._stream("sensor", name, camera),
+            depth=lambda: self.render(camera, size, "depth", as_seen=True),
+            things=lambda: self._owners(camera, size) != NOBODY,
+        )
+        for corruption in self.scene.sensors.corruptions:
+            if camera in corruption.cameras and step >= corruption.since:
+                image = sensors.corrupt(image, corruption, view)
         return image
 
     def segmentation(self, camera: str, size: int) -> np.ndarray:
         """(size, size) int32: index into the scene's objects, -1 for everything else."""
-        geoms = self.render(camera, size, "segmentation")
-        owner = np.append(self.built.owner, NOBODY)[geoms]
+        owner = self._owners(camera, size)
         return np.where(owner >= 0, owner, -1)
+
+    def _owners(self, camera: str, size: int) -> np.ndarray:
+        """(size, size) int: whose each pixel is, as Built.owner has it; the table counts as nobody's."""
+        geoms = self.render(camera, size, "segmentation", as_seen=True)
+        owner = np.append(self.built.owner, NOBODY)[geoms]
+        return np.where(owner == TABLE, NOBODY, owner)
 
     def proprioception(self) -> np.ndarray:
         """The `state` of an observation, (8,) float32."""
-        quat = site_quat(self.data, self.built.grip_site)
+        data = self._seen_data()
+        quat = site_quat(data, self.built.grip_site)
         angle = 2.0 * np.arccos(np.clip(quat[0], -1.0, 1.0))
         sine = np.sqrt(max(1.0 - quat[0] ** 2, 0.0))
         turn = quat[1:] * (angle / sine) if sine > 1e-9 else np.zeros(3)
-        state = np.concatenate([self.grip_position, turn, self.data.qpos[self.built.finger_qpos]])
+        state = np.concatenate([data.site_xpos[self.built.grip_site], turn, data.qpos[self.built.finger_qpos]])
         noise = self.scene.sensors.state_noise
         if noise:
-            state = state + noise * self._frame_stream("state").standard_normal(8)
+            state = state + noise * self._stream("sensor", "state", self._seen_step).standard_normal(8)
         return state.astype(np.float32)
 
-    def _frame_stream(self, name: str) -> np.random.Generator:
-        key = self.scene.key
-        return generator(key.namespace, key.task, key.seed, "sensor", name, self.steps)
+    @property
+    def _seen_step(self) -> int:
+        return self._shown[0] if self._shown else self.steps
+
+    def _seen_data(self) -> mujoco.MjData:
+        """The state that the policy is shown: the present one, unless observations are late or lost."""
+        if self._shown is None or self._shown[0] == self.steps:
+            return self.data
+        self._shown_data.qpos[:] = self._shown[1]
+        mujoco.mj_kinematics(self.model, self._shown_data)
+        mujoco.mj_comPos(self.model, self._shown_data)
+        mujoco.mj_camlight(self.model, self._shown_data)
+        return self._shown_data
 
     @staticmethod
     def gl_info() -> dict[str, str]:
@@ -325,30 +305,33 @@ class World:
         return float(self.position(id)[2] + (self.built.corners[id] @ self.rotation(id)[2]).min())
 
     def grasp_point(self, id: str) -> np.ndarray:
-        """Where the object is to be held (world frame); of a cabinet, its drawer's handle as far out as it is."""
+        """Where the object is to be held (world frame); of drawers, buttons and knobs, their handle where it is now."""
         asset = self.asset(id)
-        if asset.drawer:
-            handle = np.array(asset.drawer.handle) - (self.opening(id) * asset.drawer.travel, 0.0, 0.0)
-            return self.position(id) + self.rotation(id) @ handle
-        local = asset.grasp.position if asset.grasp else (0.0, 0.0, asset.height / 2)
-        return self.position(id) + self.rotation(id) @ np.array(local)
+        local = np.array(asset.grasp.position if asset.grasp else (0.0, 0.0, asset.height / 2))
+        if asset.joint:
+            local = np.array(asset.joint.handle)
+            way = self.joint(id) * asset.joint.range
+            if asset.joint.kind != "knob":  # whose handle is on its axis
+                local += way * np.array((-1.0, 0.0, 0.0) if asset.joint.kind == "drawer" else (0.0, 0.0, -1.0))
+        return self.position(id) + self.rotation(id) @ local
 
-    def opening(self, id: str) -> float:
-        """Share of a drawer's travel that it is open."""
-        asset = self.asset(id)
-        if not asset.drawer:
+    def grip_distance(self, id: str) -> float:
+        """From the point between the fingertips to where the object is to be held (m)."""
+        return float(np.linalg.norm(self.grip_position - self.grasp_point(id)))
+
+    def joint(self, id: str) -> float:
+        """Position of a drawer, a button or a knob, as a share of its range; 0 for other things."""
+        joint = self.built.joint.get(id)
+        if joint is None:
             return 0.0
-        return float(self.data.qpos[self.model.jnt_qposadr[self.built.drawer[id]]] / asset.drawer.travel)
+        return float(self.data.qpos[self.model.jnt_qposadr[joint]] / self.model.jnt_range[joint][1])
 
     def speed(self, id: str) -> float:
-        """Speed of a free object, or of a drawer (m/s)."""
-        joint = self.built.drawer.get(id)
+        """Speed of a free object (m/s), or of a drawer, a button (m/s) or a knob (rad/s)."""
+        joint = self.built.joint.get(id)
         if joint is not None:
             return abs(float(self.data.qvel[self.model.jnt_dofadr[joint]]))
-        if id not in self.built.free:
-            return 0.0
-        start = self.model.jnt_dofadr[self.model.body_jntadr[self.built.body[id]]]
-        return float(np.linalg.norm(self.data.qvel[start : start + 3]))
+        return float(np.linalg.norm(self.data.qvel[self._velocity(id)][:3])) if id in self.built.free else 0.0
 
     def touching(self, a: str, b: str) -> bool:
         """Whether two objects touch."""
@@ -372,42 +355,3 @@ class World:
             owners = self.built.owner[self.data.contact.geom]
             self._pairs = {(int(x), int(y)) for x, y in owners}
         return (a, b) in self._pairs or (b, a) in self._pairs
-
-    # --- judging -----------------------------------------------------------------------------------------------
-
-    def _judge(self) -> None:
-        for name, condition in self._stage_conditions.items():
-            if self._stages[name] is None and condition.holds(self):
-                self._stages[name] = self.steps
-        self._holds = all(condition.holds(self) for condition in self._success)
-        self._ever = self._ever or self._holds
-        target = self.scene.goal.manipulated
-        released = not self.touching_gripper(target)
-        self._rest = self._rest + 1 if self._holds and released and self.speed(target) < REST_SPEED else 0
-        self._note_mishaps(target)
-
-    def _note_mishaps(self, target: str) -> None:
-        if self.held(target):
-            self._held_height = self.lowest_point(target)
-        elif self._held_height:
-            self._dropped = self._held_height > DROP_HEIGHT and not self._holds
-            self._held_height = 0.0
-        if not self._wrong_object:
-            self._wrong_object = any(
-                self.held(id) and self.lowest_point(id) > 0.02 for id in self.built.free if id != target
-            )
-
-    def _failure(self) -> str:
-        """The first of these that applies; "stage names" are those of the task."""
-        reached = [name for name, step in self._stages.items() if step is not None]
-        if self._wrong_object and "moved" not in reached:
-            return "wrong-object"
-        if self._holds:
-            return "not-released"
-        if "moved" in reached:
-            if self.touching_gripper(self.scene.goal.manipulated):
-                return "timeout"
-            return "dropped" if self._dropped else "wrong-place"
-        if "grasped" in reached:
-            return "not-moved"
-        return "not-grasped" if "reached" in reached else "never-reached"

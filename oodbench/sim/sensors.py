@@ -1,0 +1,149 @@
+"""What happens to pictures between the camera and the policy: seeded, for every frame, from the first one on.
+
+Amounts: see the docstring of each effect. All take and give (size, size, 3) float32 in 0..255; sizes in per cent are of
+the picture's width, so that an effect looks the same at every resolution.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from oodbench.catalogue import TEXTURES
+from oodbench.errors import SpecError, nearest
+from oodbench.scene import Corruption
+from oodbench.sim import textures
+
+
+@dataclass(frozen=True)
+class View:
+    """What an effect may know of the frame that it befalls.
+
+    frame: a random stream of this frame and camera; episode: one of this episode and camera, the same at every step.
+    depth: (size, size) float32, metres. things: (size, size) bool, where objects or the robot are.
+    """
+
+    frame: Callable[[str], np.random.Generator]
+    episode: Callable[[str], np.random.Generator]
+    depth: Callable[[], np.ndarray]
+    things: Callable[[], np.ndarray]
+
+
+Effect = Callable[[np.ndarray, Corruption, View], np.ndarray]
+EFFECTS: dict[str, Effect] = {}
+
+
+def corrupt(image: np.ndarray, corruption: Corruption, view: View) -> np.ndarray:
+    """`image` (size, size, 3) uint8 with one corruption. Raises SpecError for an unknown kind."""
+    if corruption.kind not in EFFECTS:
+        near = nearest(corruption.kind, EFFECTS)
+        raise SpecError(f"no corruption {corruption.kind!r}" + (f"; did you mean {near!r}?" if near else ""))
+    changed = EFFECTS[corruption.kind](image.astype(np.float32), corruption, view)
+    return np.clip(np.rint(changed), 0, 255).astype(np.uint8)
+
+
+def _effect(function: Effect) -> Effect:
+    EFFECTS[function.__name__.strip("_").replace("_", "-")] = function
+    return function
+
+
+def _pil(image: np.ndarray) -> Image.Image:
+    return Image.fromarray(np.clip(np.rint(image), 0, 255).astype(np.uint8))
+
+
+@_effect
+def _noise(image: np.ndarray, c: Corruption, view: View) -> np.ndarray:
+    """Gaussian noise; amount: standard deviation in grey levels."""
+    return image + c.amount * view.frame("noise").standard_normal(image.shape, np.float32)
+
+
+@_effect
+def _motion_blur(image: np.ndarray, c: Corruption, view: View) -> np.ndarray:
+    """The camera shakes along one direction; amount: length of the trace in per cent."""
+    pixels = c.amount / 100 * len(image)
+    count = max(2, math.ceil(pixels) + 1)
+    pad = math.ceil(pixels / 2) + 1
+    wide = np.pad(image, ((pad, pad), (pad, pad), (0, 0)), "edge")
+    total = np.zeros_like(image)
+    for t in np.linspace(-0.5, 0.5, count):
+        y, x = pad + round(t * pixels * math.sin(c.angle)), pad + round(t * pixels * math.cos(c.angle))
+        total += wide[y : y + len(image), x : x + len(image)]
+    return total / count
+
+
+@_effect
+def _defocus(image: np.ndarray, c: Corruption, view: View) -> np.ndarray:
+    """Out of focus (Gaussian); amount: standard deviation in per cent."""
+    return np.asarray(_pil(image).filter(ImageFilter.GaussianBlur(c.amount / 100 * len(image))), np.float32)
+
+
+@_effect
+def _jpeg(image: np.ndarray, c: Corruption, view: View) -> np.ndarray:
+    """JPEG compression; amount: 100 minus the quality."""
+    buffer = io.BytesIO()
+    _pil(image).save(buffer, "JPEG", quality=max(1, round(100 - c.amount)))
+    return np.asarray(Image.open(buffer), np.float32)
+
+
+@_effect
+def _exposure(image: np.ndarray, c: Corruption, view: View) -> np.ndarray:
+    """Wrong exposure, in linear light; amount: stops, negative for too dark."""
+    return 255 * np.clip((image / 255) ** 2.2 * 2.0**c.amount, 0, 1) ** (1 / 2.2)
+
+
+@_effect
+def _contrast(image: np.ndarray, c: Corruption, view: View) -> np.ndarray:
+    """Less contrast and less saturation; amount: the share that goes, 1 leaves plain grey."""
+    return image + c.amount * (127.5 - image)
+
+
+@_effect
+def _glare(image: np.ndarray, c: Corruption, view: View) -> np.ndarray:
+    """A light shines into the lens; amount: brightness at its centre, 1 is white."""
+    y, x = np.mgrid[0 : 1 : len(image) * 1j, 0 : 1 : len(image) * 1j]
+    at = 0.5 + 0.32 * np.array([math.cos(c.angle), math.sin(c.angle)])
+    distance = np.hypot(x - at[0], y - at[1])
+    halo = np.exp(-((distance / 0.16) ** 2)) + 0.55 * np.exp(-((distance / 0.5) ** 2))
+    return image + 255 * c.amount * halo[..., None].astype(np.float32)
+
+
+@_effect
+def _fog(image: np.ndarray, c: Corruption, view: View) -> np.ndarray:
+    """Fog that thickens with distance; amount: extinction coefficient in 1 / m."""
+    clear = np.exp(-c.amount * view.depth())[..., None]
+    return image * clear + np.array([208, 212, 216], np.float32) * (1 - clear)
+
+
+@_effect
+def _dead_rows(image: np.ndarray, c: Corruption, view: View) -> np.ndarray:
+    """Rows of the sensor are dead, the same ones throughout; amount: their share in per cent."""
+    order = view.episode("dead-rows").permutation(len(image))
+    image[order[: round(c.amount / 100 * len(image))]] = 0.0
+    return image
+
+
+@_effect
+def _overlay(image: np.ndarray, c: Corruption, view: View) -> np.ndarray:
+    """A texture over everything, which wanders with every frame; amount: its weight (RL4VLA VisionWhole)."""
+    return _blend(image, c, view, 1.0)
+
+
+@_effect
+def _object_overlay(image: np.ndarray, c: Corruption, view: View) -> np.ndarray:
+    """The same over objects and robot only (RL4VLA VisionTexture)."""
+    return _blend(image, c, view, view.things()[..., None])
+
+
+def _blend(image: np.ndarray, c: Corruption, view: View, where: np.ndarray | float) -> np.ndarray:
+    assert c.texture is not None, f"corruption {c.kind!r} needs a texture"
+    tile = textures.render(TEXTURES.get(c.texture), 512)
+    y, x = view.frame("overlay").integers(0, 512, 2)
+    rows = (y + np.arange(len(image)) * 256 // len(image)) % 512
+    columns = (x + np.arange(len(image)) * 256 // len(image)) % 512
+    weight = c.amount * where
+    return (1 - weight) * image + weight * tile[np.ix_(rows, columns)]
