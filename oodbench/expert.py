@@ -79,7 +79,7 @@ class Expert(Mover):
     def _put_in(self, item: str, container: str) -> Script:
         cavity = self.world.asset(container).cavity
         assert cavity is not None, f"{container} has no inside"
-        spot = partial(self._above, container, cavity.rim + 0.005)
+        spot = partial(self._free_spot, item, container)
         yield from self._place(item, spot, (), lambda: self._holds("inside", item, container), drop=True)
 
     def _put_beside(self, item: str, anchor: str, x: float, y: float) -> Script:
@@ -157,9 +157,9 @@ class Expert(Mover):
             if arrived():
                 break
             sideways = np.array([-way[1], way[0]])
-            drift = (here() - there()) @ sideways  # steer against it
-            ahead = here() + (0.03 - behind + 0.03) * way + 1.2 * drift * sideways
-            lead = world.grip_position[:2] + np.clip((ahead - world.grip_position[:2]) @ way, 0.004, 0.03) * way
+            drift = (here() - there()) @ sideways  # the fingers carry the puck along, so steer back to the line
+            ahead = here() + (0.06 - behind) * way - 0.8 * drift * sideways
+            lead = world.grip_position[:2] + np.clip((ahead - world.grip_position[:2]) @ way, 0.014, 0.03) * way
             lead = lead + np.clip((ahead - lead) @ sideways, -0.012, 0.012) * sideways
             if abs((world.grip_position[:2] - here()) @ sideways) > 0.035:
                 break  # it slipped out: begin anew
@@ -282,6 +282,19 @@ class Expert(Mover):
 
     def _holds(self, name: str, *args: str | float) -> bool:
         return Condition(name, args).holds(self.world)
+
+    def _free_spot(self, item: str, container: str) -> np.ndarray:
+        """Where to let `item` go over a container: in the middle, or to one side of what is in it or is to come."""
+        world, cavity = self.world, self.world.asset(container).cavity
+        assert cavity is not None
+        spot = self._above(container, cavity.rim + 0.005)
+        others = [id for id in world.scene.goal.manipulated if id != item]
+        if others:
+            there = np.mean([world.center(id) for id in others], axis=0)
+            along = world.rotation(container)[:, 0]
+            side = -math.copysign(1.0, (there - spot) @ along)
+            spot = spot + 0.55 * cavity.radius * side * along
+        return spot
 
     def _above(self, id: str, height: float) -> np.ndarray:
         """The point at `height` over the base of an object, above its middle."""

@@ -101,6 +101,6 @@ class Judge:
             if any(self._world.touching_gripper(id) for id in self._goal.manipulated):
                 return "timeout"
             return "dropped" if self._dropped else "wrong-place"
-        if "grasped" in reached:
-            return "not-moved"
-        return "not-grasped" if "reached" in reached else "never-reached"
+        if "reached" not in reached:
+            return "never-reached"
+        return "not-grasped" if "grasped" in self._stages and "grasped" not in reached else "not-moved"
