@@ -215,9 +215,9 @@ class Expert(Mover):
         clear = self._cruise_height() + 0.02
         yield from self._rise(clear)
         yield from self.go(lambda: np.array([*handle()[:2], clear]), yaw, FREE)
-        yield from self.go(lambda: handle() + (0, 0, 0.01), yaw, CAREFUL)
+        yield from self.go(lambda: np.add(handle(), (0, 0, 0.01)), yaw, CAREFUL)
         down = lambda: world.joint(button) >= min(1.0, share + 0.2)  # noqa: E731
-        yield from self.go(lambda: handle() - (0, 0, 0.03), yaw, CAREFUL, give_up=down)
+        yield from self.go(lambda: np.subtract(handle(), (0, 0, 0.03)), yaw, CAREFUL, give_up=down)
         yield from self._retreat()
 
     def _turn(self, knob: str, share: float) -> Script:

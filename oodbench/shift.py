@@ -7,6 +7,7 @@ The shifts themselves are in shifts/. A `ShiftSpec` is a composition of them as 
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from oodbench.seeding import generator
 if TYPE_CHECKING:
     from oodbench.task import Task
 
-AXES = ("semantic", "visual", "execution")
+AXES = ("semantic", "visual", "execution", "control")  # controls are for reading the others: they do not count as OOD
 MAX_SEVERITY = 5.0
 LEVELS = (1.0, 2.0, 3.0, 4.0, 5.0)  # the severities at which results are reported
 
@@ -41,6 +42,11 @@ class Context:
     split: Split
     task: Task
 
+    @property
+    def level(self) -> int:
+        """The severity rounded up, for shifts that count things."""
+        return math.ceil(self.severity)
+
 
 Rewrite = Callable[[Scene, Context], Scene]
 
@@ -50,7 +56,8 @@ class Shift:
     """One named factor of variation.
 
     name: "<axis>.<factor>". channels: the fields of Scene it may change. unit: what one step of severity means.
-    source: the paper or code that the range comes from. star_gen: its code in the STAR-Gen taxonomy.
+    source: the paper or code that the range comes from. star_gen: its code in the STAR-Gen taxonomy. applies: whether
+    it makes sense in a task. occludes: whether it may hide what the task is about.
     """
 
     name: str
@@ -60,6 +67,8 @@ class Shift:
     star_gen: str
     summary: str
     rewrite: Rewrite
+    applies: Callable[[Task], bool] = lambda task: True
+    occludes: bool = False
 
     @property
     def axis(self) -> str:
@@ -71,6 +80,8 @@ class Shift:
             raise SpecError(f"severity {severity:g} of {self.name}: must be in [0, {MAX_SEVERITY:g}]")
         if severity == 0.0:
             return scene
+        if not self.applies(task):
+            raise SpecError(f"shift {self.name!r} makes no sense in task {task.name!r}")
         rng = generator(scene.key.namespace, scene.key.task, scene.key.seed, "shift", self.name)
         return self.rewrite(scene, Context(severity, rng, split, task))
 
@@ -86,7 +97,16 @@ def _named(name: str) -> Shift:
     return SHIFTS.get(name)
 
 
-def shift(name: str, *, channels: tuple[str, ...], unit: str, source: str, star_gen: str) -> Callable[[Rewrite], Shift]:
+def shift(
+    name: str,
+    *,
+    channels: tuple[str, ...],
+    unit: str,
+    source: str,
+    star_gen: str,
+    applies: Callable[[Task], bool] = lambda task: True,
+    occludes: bool = False,
+) -> Callable[[Rewrite], Shift]:
     """Register the decorated function as a shift. Its docstring's first line is the summary."""
     axis = name.split(".")[0]
     if axis not in AXES:
@@ -97,7 +117,8 @@ def shift(name: str, *, channels: tuple[str, ...], unit: str, source: str, star_
 
     def register(rewrite: Rewrite) -> Shift:
         summary = (rewrite.__doc__ or "").strip().split("\n")[0]
-        return SHIFTS.add(name, Shift(name, frozenset(channels), unit, source, star_gen, summary, rewrite))
+        made = Shift(name, frozenset(channels), unit, source, star_gen, summary, rewrite, applies, occludes)
+        return SHIFTS.add(name, made)
 
     return register
 
@@ -147,9 +168,18 @@ class ShiftSpec:
 
     @property
     def axis(self) -> str:
-        """The axis, "id" when nothing is shifted, "combined" when the parts are of several axes."""
+        """The axis, "id" when nothing is shifted, "combined" when the parts are of several axes.
+
+        With a control among them it is "control".
+        """
         axes = {item.axis for item, _ in self.parts}
+        if "control" in axes:
+            return "control"
         return "id" if not axes else axes.pop() if len(axes) == 1 else "combined"
+
+    def applies(self, task: Task) -> bool:
+        """Whether every part makes sense in `task`."""
+        return all(item.applies(task) for item, _ in self.parts)
 
     @property
     def channels(self) -> frozenset[str]:
@@ -166,5 +196,15 @@ class ShiftSpec:
         return "+".join(f"{item.name}@{level:g}" for item, level in self.parts) or "none"
 
 
-for _module in ("semantic", "visual", "execution"):  # fills SHIFTS
+for _module in (  # fills SHIFTS
+    "semantic_words",
+    "semantic_reference",
+    "semantic_things",
+    "visual_world",
+    "visual_sensors",
+    "execution_starts",
+    "execution_dynamics",
+    "execution_events",
+    "control",
+):
     importlib.import_module(f"oodbench.shifts.{_module}")

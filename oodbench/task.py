@@ -32,6 +32,8 @@ from oodbench.seeding import generator
 from oodbench.sim.predicates import Condition
 
 NAMESPACE = "oodbench-1"  # of the random streams when no suite names another
+PLACES: tuple[Kind, ...] = ("receptacle", "container", "zone", "block")  # kinds that things are put on or into
+MOVABLE: tuple[Kind, ...] = ("object", "block", "puck", "receptacle", "container")
 GAP = 0.025  # least distance between the footprints of two objects (m)
 
 # The cameras that every task has. `image` looks over the table at the robot, as LIBERO's agentview does; `wrist_image`
@@ -235,8 +237,23 @@ class Task(_Data):
             faces[id] = "/".join([self.concept, name, *([variants[rng.integers(len(variants))]] if variants else [])])
         return tuple(item.but(face=faces.get(item.id)) for item in placed)
 
-    def region(self, id: str) -> Region:
-        return next(role.region for role in self.role if role.id == id)
+    def named(self, id: str) -> Role:
+        """The role called `id`. Raises KeyError."""
+        for role in self.role:
+            if role.id == id:
+                return role
+        raise KeyError(id)
+
+    @property
+    def handled(self) -> Role:
+        """The role of the (first) object that the robot must handle."""
+        return self.named(self.manipulated[0])
+
+    @property
+    def place(self) -> Role | None:
+        """The role of what the handled object goes to, if there is such a thing and no choice between several."""
+        places = [role for role in self.role if role.kind in PLACES and role.id not in self.manipulated]
+        return places[0] if len(places) == 1 else None
 
     @staticmethod
     def _stream(key: Key, *name: str) -> np.random.Generator:

@@ -59,6 +59,7 @@ _WRITTEN = (
     "body_pos",
     "body_quat",
     "geom_friction",
+    "geom_priority",
     "geom_rgba",
     "mat_specular",
     "mat_shininess",
@@ -223,7 +224,9 @@ def write(built: Built, scene: Scene) -> None:
     for index, item in enumerate(scene.objects):
         mine = built.owner == index
         model.geom_rgba[mine, :3] *= item.tint
-        model.geom_friction[mine] *= scene.dynamics.object_friction
+        if scene.dynamics.object_friction != 1.0:  # then it counts, not the larger one of the two that touch
+            model.geom_friction[mine] *= scene.dynamics.object_friction
+            model.geom_priority[mine] = 1
         bodies = np.unique(model.geom_bodyid[mine])
         model.body_mass[bodies] *= scene.dynamics.object_mass
         model.body_inertia[bodies] *= scene.dynamics.object_mass

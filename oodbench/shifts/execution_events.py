@@ -1,0 +1,97 @@
+"""Execution shifts, and one of light, in mid-episode: something happens while the robot is at work."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from oodbench.scene import Move, Push, Relight, Scene
+from oodbench.shift import Context, shift
+from oodbench.shifts import placing
+from oodbench.shifts.visual_world import light_colour, light_intensity
+from oodbench.task import MOVABLE, Task
+
+EARLY = 5  # control step of RL4VLA's teleport
+FALLBACK = 60  # control step at which what waits for the gripper happens at the latest
+STEP = 0.03  # m a level
+IMPULSE = 1.2  # N s a level
+
+
+def _handles_a_free_thing(task: Task) -> bool:
+    return task.handled.kind in MOVABLE
+
+
+def _moved(scene: Scene, id: str, context: Context, step: int, near: str | None, size: float = STEP) -> Scene:
+    item = placing.displaced(scene, scene.object(id), size, context, scene.objects)
+    move = Move(step=step, near=near, object=id, position=item.position, yaw=item.yaw)
+    return scene.but(events=(*scene.events, move))
+
+
+@shift(
+    "execution.object-moved",
+    channels=("events",),
+    unit="distance by which the object is moved at control step 5: 3 cm a level",
+    source="RL4VLA PositionChangeTo-v1 (teleport by over 15 cm at step 5)",
+    star_gen="VB-POSE",
+    applies=_handles_a_free_thing,
+)
+def object_moved(scene: Scene, context: Context) -> Scene:
+    """The object to be handled is moved as soon as the robot has set out."""
+    return _moved(scene, scene.goal.manipulated[0], context, EARLY, None)
+
+
+@shift(
+    "execution.object-snatched",
+    channels=("events",),
+    unit="distance by which the object is moved when the gripper is 9 cm from it, or at step 60: 3 cm a level",
+    source="LIBERO-PRO (near-grasp trigger at 9 cm); LIBERO-MAX (target relocation)",
+    star_gen="VB-POSE",
+    applies=_handles_a_free_thing,
+)
+def object_snatched(scene: Scene, context: Context) -> Scene:
+    """The object to be handled is moved away from under the gripper."""
+    id = scene.goal.manipulated[0]
+    return _moved(scene, id, context, FALLBACK, id)
+
+
+@shift(
+    "execution.receptacle-moved",
+    channels=("events",),
+    unit="distance by which what the object goes to is moved at a random control step in 20..35: 2 cm a level",
+    source="LIBERO-MAX (receptacle relocation)",
+    star_gen="VB-POSE",
+    applies=lambda task: task.place is not None and task.place.kind in MOVABLE,
+)
+def receptacle_moved(scene: Scene, context: Context) -> Scene:
+    """What the object goes to is moved while the robot handles the object."""
+    assert context.task.place is not None
+    step = int(context.rng.integers(20, 36))
+    return _moved(scene, context.task.place.id, context, step, None, 0.02)
+
+
+@shift(
+    "execution.push",
+    channels=("events",),
+    unit=f"impulse on the hand, sideways, at a random control step in 8..30: {IMPULSE:g} N s a level",
+    source="oodbench (a bystander bumps into the arm); no peer has it",
+    star_gen="-",
+)
+def push(scene: Scene, context: Context) -> Scene:
+    """Somebody bumps into the arm."""
+    step, angle = int(context.rng.integers(8, 31)), context.rng.uniform(-math.pi, math.pi)
+    impulse = IMPULSE * context.severity * np.array([math.cos(angle), math.sin(angle), 0.0])
+    return scene.but(events=(*scene.events, Push(step=step, object="hand", impulse=tuple(impulse))))
+
+
+@shift(
+    "visual.light-switch",
+    channels=("events",),
+    unit="as visual.light-intensity and visual.light-colour at this level, from a random control step in 15..35 on",
+    source="LIBERO-MAX (illumination switch)",
+    star_gen="V-LIGHT",
+)
+def light_switch(scene: Scene, context: Context) -> Scene:
+    """The light changes in mid-episode."""
+    after = light_colour.rewrite(light_intensity.rewrite(scene, context), context).lights
+    return scene.but(events=(*scene.events, Relight(step=int(context.rng.integers(15, 36)), lights=after)))

@@ -1,0 +1,134 @@
+"""Where shifts put things: places on the table that are free, in reach, and not in the way of what is to be done."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from oodbench.catalogue import OBJECTS, ObjectAsset
+from oodbench.errors import SpecError
+from oodbench.scene import Object, Scene
+from oodbench.shift import LEVELS, Context
+from oodbench.task import Region, is_clear
+
+ROOM = 0.05  # between an added object and anything else (m): the hand is wider than the fingers
+TABLE_AREA = ((-0.26, 0.15), (-0.34, 0.34))  # where objects may be added: x and y ranges (m)
+REACH = ((-0.33, 0.16), (-0.34, 0.34))  # where things to be handled may be (m)
+LANE = 0.09  # half the width of the way along which something is pushed (m)
+
+
+def add(scene: Scene, context: Context, assets: Iterable[ObjectAsset], count: int, prefix: str) -> Scene:
+    """The scene with `count` more objects, ids "<prefix>-1", ...: the first of `assets` that find a free place.
+
+    Raises SpecError when there is no room for so many.
+    """
+    placed, added = scene.objects, 0
+    for asset in assets:
+        if added == count:
+            break
+        item = stand_clear(f"{prefix}-{added + 1}", asset, placed, scene, context)
+        if item is not None:  # one that finds no place makes way for the next
+            placed, added = (*placed, item), added + 1
+    if added < count:
+        raise SpecError(f"{scene.key}: no room on the table for {count} more objects")
+    return scene.but(objects=placed)
+
+
+def stand_clear(
+    id: str, asset: ObjectAsset, others: tuple[Object, ...], scene: Scene, context: Context
+) -> Object | None:
+    """A place on the table away from everything else, or None when there is none."""
+    for room in (ROOM, ROOM / 2):
+        for _ in range(200):
+            x, y = (context.rng.uniform(low, high) for low, high in TABLE_AREA)
+            item = Object(id=id, asset=asset.name, position=(x, y, 0.0), yaw=context.rng.uniform(-math.pi, math.pi))
+            if is_clear(item, others, room) and not in_lane(item, scene):
+                return item
+    return None
+
+
+def in_lane(item: Object, scene: Scene) -> bool:
+    """Whether `item` would stand in the way along which something is pushed or a drawer moves."""
+    ways = []
+    for condition in scene.goal.success:
+        name, _, rest = condition.partition("(")
+        ids = rest.rstrip(")").split(", ")
+        start = scene.object(ids[0])
+        if name == "at":
+            a, b = (np.array(scene.object(id).position[:2]) for id in ids[:2])
+            ways.append((a - 0.12 * (b - a) / max(np.linalg.norm(b - a), 1e-6), b))  # the hand comes from behind
+        elif name in ("opened", "closed"):
+            front = np.array([-math.cos(start.yaw), -math.sin(start.yaw)])
+            ways.append((np.array(start.position[:2]) + 0.1 * front, np.array(start.position[:2]) + 0.32 * front))
+    radius = OBJECTS.get(item.asset).radius
+    return any(_distance(np.array(item.position[:2]), *way) < LANE + radius for way in ways)
+
+
+def _distance(point: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
+    """From a point to a segment, (2,) each."""
+    share = np.clip((point - a) @ (b - a) / max(float((b - a) @ (b - a)), 1e-9), 0.0, 1.0)
+    return float(np.linalg.norm(point - (a + share * (b - a))))
+
+
+def make_room(scene: Scene, id: str, context: Context) -> Scene:
+    """The scene with object `id` moved, within its region, only if it is now too close to another."""
+    item = scene.object(id)
+    for _ in range(500):
+        if is_clear(item, scene.objects):
+            return scene.replace_object(id, position=item.position, yaw=item.yaw)
+        x, y, yaw = context.task.named(id).region.sample(context.rng)
+        item = item.but(position=(x, y, 0.0), yaw=yaw)
+    raise SpecError(f"{scene.key}: no room for {item.asset}")
+
+
+def outside(
+    scene: Scene, item: Object, region: Region, beyond: float, turn: float, context: Context, others: tuple[Object, ...]
+) -> Object:
+    """`item` outside `region`, by `beyond` (m) and turned by up to `turn` (rad) for each level of severity.
+
+    The direction is one that is free and in reach at every level, so that the levels of one episode lie on one line.
+    """
+
+    def moved(severity: float, along: np.ndarray, spin: float) -> Object:
+        x, y = (
+            c + math.copysign(h + beyond * severity, u) if abs(u) == 1.0 else c + h * u
+            for c, h, u in zip(region.center, region.half, along, strict=True)
+        )
+        return item.but(position=(x, y, item.position[2]), yaw=item.yaw + math.copysign(turn * severity, spin))
+
+    for _ in range(500):
+        *along, spin = context.rng.uniform(-1, 1, 3)
+        along = np.asarray(along) / np.abs(along).max()  # onto the border of a square
+        if all(_free(moved(level, along, spin), others) for level in LEVELS):
+            return moved(context.severity, along, spin)
+    raise SpecError(f"{scene.key}: no free place for {item.asset} outside its region")
+
+
+def displaced(scene: Scene, item: Object, step: float, context: Context, others: tuple[Object, ...]) -> Object:
+    """`item` displaced in a random direction by `step` (m) for each level of severity; free and in reach at all."""
+
+    def moved(severity: float, angle: float) -> Object:
+        x, y, z = item.position
+        way = step * severity
+        return item.but(position=(x + way * math.cos(angle), y + way * math.sin(angle), z))
+
+    for _ in range(500):
+        angle = context.rng.uniform(-math.pi, math.pi)
+        if all(_free(moved(level, angle), others) for level in (context.severity, *LEVELS)):
+            return moved(context.severity, angle)
+    raise SpecError(f"{scene.key}: no free place to move {item.asset} to")
+
+
+def _free(item: Object, others: tuple[Object, ...]) -> bool:
+    within = all(low <= x <= high for x, (low, high) in zip(item.position[:2], REACH, strict=True))
+    return within and is_clear(item, others)
+
+
+def shuffled(
+    assets: list[ObjectAsset], context: Context, key: Callable[[ObjectAsset], int] = lambda asset: 0
+) -> list[ObjectAsset]:
+    """The assets in random order; those with a smaller `key` first."""
+    order = [assets[i] for i in context.rng.permutation(len(assets))]
+    return sorted(order, key=key)

@@ -1,0 +1,127 @@
+"""Semantic shifts of the words: the same request, said otherwise."""
+
+from __future__ import annotations
+
+import string
+
+import numpy as np
+
+from oodbench.errors import SpecError
+from oodbench.scene import Scene
+from oodbench.shift import Context, shift
+from oodbench.task import TASKS, Task
+
+TYPOS = 2  # a level
+KEYS = (  # a letter, then those beside it on a keyboard
+    "qwa wqes ewrd retf trgy ytuh uyij iuok oipl pol aqsz sawdx dsefc fdrgv gfthb hgyjn jhukm kjil lkop zasx xzsdc "
+    "cxdfv vcfgb bvghn nbhjm mnjk"
+)
+NEIGHBOURS = {keys[0]: keys[1:] for keys in KEYS.split()}
+REGISTERS = (  # what each level does to a request
+    lambda text: f"hey, {text}, will you?",
+    lambda text: f"It would be much appreciated if the robot were kindly to {text}.",
+    lambda text: text.upper() + "!",
+    lambda text: " ".join(w for w in text.split() if w not in ("the", "a", "an", "and", "of", "it", "so", "that")),
+    lambda text: f"ok so um {text.replace(' the ', ' the, uh, the ', 1)} pls thx",
+)
+
+
+def held_out(context: Context, task: Task, level: int) -> str:
+    """A wording that no demonstration used."""
+    choices = [w.text for w in task.wording if w.split == context.split and w.level == level]
+    if not choices:
+        raise SpecError(f"task {task.name!r} has no wording of split {context.split!r} at level {level}")
+    return choices[context.rng.integers(len(choices))]
+
+
+@shift(
+    "semantic.paraphrase",
+    channels=("instruction",),
+    unit="wording family: 1 another verb, 2 a polite frame, 3 another clause order, 4 an indirect request, "
+    "5 idle talk around it",
+    source="RL4VLA Instruct-v1 (held-out templates); families after LIBERO-Para and STAR-Gen",
+    star_gen="S-LANG",
+)
+def paraphrase(scene: Scene, context: Context) -> Scene:
+    """The same request in words that no demonstration used; fractional severities round up to the next family."""
+    wording = held_out(context, context.task, context.level)
+    return scene.but(instruction=context.task.instruct(scene, wording))
+
+
+@shift(
+    "semantic.typos",
+    channels=("instruction",),
+    unit="slips of the keyboard: two a level (letters swapped, dropped, doubled, or the key beside)",
+    source="LIBERO-Para, LIBERO-PRO (corrupted tokens); the count is ours",
+    star_gen="S-LANG",
+)
+def typos(scene: Scene, context: Context) -> Scene:
+    """The request is typed badly; fractional severities round up."""
+    letters = list(scene.instruction.text)
+    places = [i for i in range(1, len(letters) - 1) if letters[i].isalpha() and letters[i + 1].isalpha()]
+    chosen = [places[i] for i in context.rng.permutation(len(places))]
+    kinds, picks = context.rng.integers(4, size=len(places)), context.rng.integers(6, size=len(places))
+    done: set[int] = set()
+    for place, kind, pick in zip(chosen, kinds, picks, strict=True):
+        if len(done) == TYPOS * context.level:
+            break
+        if done & {place - 1, place, place + 1}:
+            continue  # one slip a spot, or they undo each other
+        here, after = letters[place], letters[place + 1]
+        if kind == 0 and here != after and len(after) == 1:
+            letters[place], letters[place + 1] = after, here
+        elif kind == 1:
+            letters[place] = ""
+        elif kind == 2:
+            letters[place] = 2 * here
+        else:
+            near = NEIGHBOURS[here.lower()]
+            letters[place] = near[pick % len(near)]
+        done.add(place)
+    return scene.but(instruction=scene.instruction.but(text="".join(letters)))
+
+
+@shift(
+    "semantic.register",
+    channels=("instruction",),
+    unit="manner of speech: 1 chatty, 2 formal, 3 shouted, 4 telegram, 5 dictated with fillers",
+    source="STAR-Gen S-LANG; REALM (language); the manners are ours",
+    star_gen="S-LANG",
+)
+def register(scene: Scene, context: Context) -> Scene:
+    """The same words in another manner of speech; fractional severities round up to the next."""
+    text = REGISTERS[context.level - 1](scene.instruction.text)
+    return scene.but(instruction=scene.instruction.but(text=text))
+
+
+@shift(
+    "semantic.other-verb",
+    channels=("instruction", "goal"),
+    unit="wording family of the new request, as semantic.paraphrase has them",
+    source="REALM SB-VRB; STAR-Gen; LIBERO-PRO (task)",
+    star_gen="SB-VRB",
+    applies=lambda task: task.handled.kind in ("object", "block") and task.goal.released and not task.concept,
+)
+def other_verb(scene: Scene, context: Context) -> Scene:
+    """In a scene that demonstrations put things away in, the request is only to pick the object up."""
+    lift = TASKS.get("lift")
+    wording = held_out(context, lift, context.level)
+    role = scene.goal.manipulated[0]
+    name = context.task.words(scene)[role]
+    stages = tuple(s.but(condition=s.condition.replace("target", role)) for s in lift.goal.stages)
+    goal = scene.goal.but(
+        manipulated=(role,),
+        success=tuple(text.replace("target", role) for text in lift.goal.success),
+        stages=stages,
+        released=False,
+        habit=scene.goal.success,
+        options=(),
+    )
+    instruction = scene.instruction.but(text=wording.format(target=name), wording=wording)
+    return scene.but(instruction=instruction, goal=goal)
+
+
+def gibberish(text: str, rng: np.random.Generator) -> str:
+    """The text with other letters: words of the same lengths that mean nothing."""
+    letters = rng.choice(list(string.ascii_lowercase), len(text))
+    return "".join(other if c.isalpha() else c for c, other in zip(text, letters, strict=True))
