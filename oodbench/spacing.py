@@ -104,12 +104,10 @@ def main(wanted: list[str]) -> None:
     table = {name: row for name, row in _table().items() if name in names and wanted and name not in wanted}
     path.unlink(missing_ok=True)  # the others are measured with even parameters
     _table.cache_clear()
-    lines = [
-        "# Measured by `python -m oodbench.spacing`: where the levels 1..5 lie between 0 and the largest parameter."
-    ]
-    for name in track(names, "visual shifts"):
-        levels = even_levels(measure(name, tuple(5 * x for x in GRID)))
-        lines.append(f'"{name}" = {list(levels)}')
+    for name in track([name for name in names if name not in table], "visual shifts"):
+        table[name] = even_levels(measure(name, tuple(5 * x for x in GRID)))
+    lines = ["# Measured by `python -m oodbench.spacing`: where levels 1..5 lie between 0 and the largest parameter."]
+    lines += [f'"{name}" = {list(table[name])}' for name in sorted(table)]
     path.write_text("\n".join(lines) + "\n")
 
 

@@ -41,8 +41,13 @@ class Protocol(_Data):
 
 
 class Cells(_Data):
-    """A block of cells: every task x every shift x every severity. Patterns such as "visual.*" are expanded."""
+    """A block of cells: every task x every shift x every severity. Patterns such as "visual.*" are expanded.
 
+    Pairs of a task and a shift that make no sense together are left out; naming both without a pattern is an error.
+    setting: the name under which the block is reported, for suites that follow a paper's.
+    """
+
+    setting: str | None = None
     tasks: tuple[str, ...] = ("*",)
     shifts: tuple[str, ...]
     severities: tuple[float, ...] = ()
@@ -111,16 +116,29 @@ class Suite(_Data):
             ]
             tasks = _expand("task", block.tasks, TASKS.names())
             blocks.append((tasks, specs, block.episodes if limit is None else min(limit, block.episodes)))
-        most = max(episodes for _, _, episodes in blocks)
+        most = max((episodes for _, _, episodes in blocks), default=0)
         plan: dict[tuple[str, str, float, int], Episode] = {}
         for seed in range(seed_offset, seed_offset + most):
             for task in sorted({task for tasks, _, _ in blocks for task in tasks}):
                 for tasks, specs, episodes in blocks:
                     if task in tasks and seed < seed_offset + episodes:
                         for spec in specs:
-                            episode = Episode(task, spec, seed)
-                            plan.setdefault(episode.key, episode)
+                            if spec.applies(TASKS.get(task)):
+                                episode = Episode(task, spec, seed)
+                                plan.setdefault(episode.key, episode)
+        if not plan:
+            raise SpecError(f"suite {self.name!r}: none of its shifts makes sense in any of its tasks")
         return list(plan.values())
+
+    def settings(self) -> dict[str, list[str]]:
+        """By the name of a setting: the shifts of its cells, with their severities."""
+        found: dict[str, list[str]] = {}
+        for block in self.cells:
+            if block.setting:
+                names = _expand("shift", block.shifts, [*SHIFTS.names(), "none"])
+                specs = [ShiftSpec.parse(name, s) for name in names for s in (block.severities or (None,))]
+                found.setdefault(block.setting, []).extend(str(spec) for spec in specs)
+        return found
 
 
 def _expand(kind: str, patterns: Iterable[str], names: list[str]) -> list[str]:

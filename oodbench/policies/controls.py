@@ -41,12 +41,21 @@ class NoOpPolicy:
         return np.zeros((CHUNK, ACTION_SIZE))
 
 
-def _expert() -> Any:
-    from oodbench.expert import Expert
+def _from_experts(name: str) -> Callable[..., Any]:
+    """A class of policies/experts.py, imported when it is first wanted (the experts need the simulator)."""
 
-    return Expert()
+    def make() -> Any:
+        from oodbench.policies import experts
+
+        return getattr(experts, name)()
+
+    return make
 
 
-POLICIES.add("expert", _expert)
+POLICIES.add("expert", _from_experts("ReadingExpert"))
+POLICIES.add("expert-noisy", _from_experts("NoisyExpert"))
+POLICIES.add("expert-slow", _from_experts("SlowExpert"))
+POLICIES.add("expert-blind", _from_experts("BlindExpert"))
+POLICIES.add("replay", _from_experts("DemoReplay"))
 POLICIES.add("random", RandomPolicy)
 POLICIES.add("no-op", NoOpPolicy)

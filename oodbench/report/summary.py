@@ -13,7 +13,7 @@ from typing import Any
 from oodbench.errors import RunFolderError
 from oodbench.run import records
 from oodbench.run.folder import read_info
-from oodbench.run.records import AXES, EpisodeRecord
+from oodbench.run.records import AXES, PLAIN, EpisodeRecord
 from oodbench.stats.clustered import ClusteredMean, clustered_mean
 from oodbench.stats.rates import Rate
 from oodbench.stats.severity import area_under
@@ -64,7 +64,7 @@ class RunSummary:
     @property
     def ood(self) -> Rate:
         """All shifted episodes together."""
-        return self.rate(lambda r: r.axis != "id")
+        return self.rate(lambda r: r.axis not in PLAIN)
 
     @cached_property
     def cells(self) -> dict[Cell, list[EpisodeRecord]]:

@@ -17,6 +17,7 @@ TITLES = {
     "visual": "visual",
     "execution": "execution",
     "combined": "combined",
+    "control": "language controls",
 }
 
 

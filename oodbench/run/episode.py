@@ -73,6 +73,8 @@ def play_scene(
             "ever": status.ever,
             "settled": status.settled,
             "stages": status.stages,
+            "choice": status.choice,
+            "habit": status.habit,
             "failure": None if _success(status, reading) else status.failure,
             "steps": world.steps,
             "outcome_sha256": world.outcome_sha256(),

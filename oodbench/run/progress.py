@@ -13,7 +13,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from oodbench.run.records import AXES, EpisodeRecord
 
 SILENCE = 10.0  # seconds between two lines when there is no terminal
-NAMES = {"id": "ID", "semantic": "semantic", "visual": "visual", "execution": "execution", "combined": "combined"}
+NAMES = {
+    "id": "ID",
+    "semantic": "semantic",
+    "visual": "visual",
+    "execution": "execution",
+    "combined": "combined",
+    "control": "control",
+}
 
 
 class Tally:

@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from oodbench.errors import RunFolderError
 
-Axis = Literal["id", "semantic", "visual", "execution", "combined"]
-AXES: tuple[Axis, ...] = ("id", "semantic", "visual", "execution", "combined")
+Axis = Literal["id", "semantic", "visual", "execution", "combined", "control"]
+AXES: tuple[Axis, ...] = ("id", "semantic", "visual", "execution", "combined", "control")
+PLAIN: tuple[Axis, ...] = ("id", "control")  # what is no shift that a policy should withstand
 EpisodeKey = tuple[str, str, float, int]
 
 
@@ -37,6 +38,8 @@ class EpisodeRecord(BaseModel):
     ever: bool | None = None
     settled: bool | None = None
     stages: dict[str, int | None] = {}  # control steps played when a stage was first reached; null: never
+    choice: str | None = None  # of a goal with options: the one that held at the end
+    habit: bool | None = None  # whether what the goal calls the habit held at the end
     failure: str | None = None  # why not, from the stages: "wrong-object", "dropped", ...; null on success
     steps: int = 0
     outcome_sha256: str | None = None  # of the final simulator state and all executed actions

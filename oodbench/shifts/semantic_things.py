@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oodbench.catalogue import OBJECTS, ObjectAsset, objects
+from oodbench.catalogue import OBJECTS, Kind, ObjectAsset, objects
 from oodbench.errors import SpecError
 from oodbench.scene import Object, Scene
 from oodbench.shift import Context, shift
@@ -17,13 +17,9 @@ NOVELTY = (
 BEYOND = 0.02  # m a level
 
 
-def unseen(kind: str, context: Context, avoid: set[str], role_limit: float = 1.0) -> ObjectAsset:
+def unseen(kind: Kind, context: Context, avoid: set[str], role_limit: float = 1.0) -> ObjectAsset:
     """An object of the split whose novelty is nearest to the level, and whose label is not one of `avoid`."""
-    pool = [
-        asset
-        for asset in objects(kind, context.split)  # type: ignore[arg-type]
-        if asset.label not in avoid and asset.radius <= role_limit
-    ]
+    pool = [asset for asset in objects(kind, context.split) if asset.label not in avoid and asset.radius <= role_limit]
     near = min((abs(asset.novelty - context.level) for asset in pool), default=None)
     choices = [asset for asset in pool if abs(asset.novelty - context.level) == near]
     if not choices:
@@ -117,7 +113,8 @@ def two_receptacle(scene: Scene, context: Context) -> Scene:
 def distractors(scene: Scene, context: Context) -> Scene:
     """Objects of other categories, which no demonstration shows, stand around; fractional severities round up."""
     taken = {OBJECTS.get(item.asset).category for item in scene.objects}
-    pool = [a for kind in ("object", "block") for a in objects(kind, context.split) if a.category not in taken]  # type: ignore[arg-type]
+    both = objects("object", context.split) + objects("block", context.split)
+    pool = [asset for asset in both if asset.category not in taken]
     return placing.add(scene, context, placing.shuffled(pool, context), context.level, "distractor")
 
 

@@ -1,0 +1,112 @@
+"""Controls made of the expert: each lacks one thing, so that a score can be read against what that thing is worth."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from oodbench.expert import Expert
+from oodbench.policies.base import ACTION_SIZE, EpisodeInfo, PolicySpec
+from oodbench.seeding import generator
+from oodbench.sim.observation import Observation
+from oodbench.sim.predicates import Condition
+
+NOISE = 0.011  # standard deviation of where things seem to be (m), along x and y
+PACE, REACTION = 0.45, 7  # of the slow expert: share of the usual speeds, control steps before every movement
+CHUNK = 8
+DEMO_SEED = 0
+
+
+class ReadingExpert(Expert):
+    """The expert: privileged, scripted, the upper bound. Told nothing, it picks something plausible."""
+
+    def goal(self, episode: EpisodeInfo) -> list[Condition]:
+        conditions = super().goal(episode)
+        return conditions if self.world.scene.instruction.informative else self.guess(episode)
+
+    def guess(self, episode: EpisodeInfo) -> list[Condition]:
+        """The goal with each object replaced by one that could be meant: of the same kind, each as likely."""
+        scene, assets = self.world.scene, self.world.built.assets
+        rng = generator("guess", episode.seed)
+        texts = scene.goal.success
+        if scene.goal.options:
+            texts = (scene.goal.options[rng.integers(len(scene.goal.options))],)
+        chosen: dict[str, str] = {}
+        guessed = []
+        for condition in (Condition.parse(text, list(assets)) for text in texts):
+            args: list[str | float] = []
+            for arg in condition.args:
+                if isinstance(arg, str) and arg not in chosen:
+                    alike = [id for id, asset in assets.items() if asset.kind == assets[arg].kind]
+                    free = [id for id in alike if id not in chosen.values()]
+                    chosen[arg] = free[rng.integers(len(free))]
+                args.append(chosen[arg] if isinstance(arg, str) else arg)
+            guessed.append(Condition(condition.name, tuple(args)))
+        return guessed
+
+
+class BlindExpert(ReadingExpert):
+    """The expert without language: of the things that could be meant, it takes any."""
+
+    def goal(self, episode: EpisodeInfo) -> list[Condition]:
+        return self.guess(episode)
+
+
+class NoisyExpert(ReadingExpert):
+    """The expert with noisy perception: every object seems to be up to some centimetres from where it is."""
+
+    def reset(self, episode: EpisodeInfo) -> None:
+        self._seed = episode.seed
+        self._offsets: dict[str, np.ndarray] = {}
+        super().reset(episode)
+
+    def seen(self, id: str, point: np.ndarray) -> np.ndarray:
+        if id not in self._offsets:
+            self._offsets[id] = NOISE * np.append(generator("noisy", self._seed, id).standard_normal(2), 0.0)
+        return point + self._offsets[id]
+
+
+class SlowExpert(ReadingExpert):
+    """The expert with slow reactions: half the speed, and a rest before every movement."""
+
+    pace, reaction = PACE, REACTION
+
+
+class DemoReplay:
+    """Plays one training demonstration of the task, whatever it sees: what memory alone is worth."""
+
+    spec = PolicySpec(execute=CHUNK)
+    _demos: dict[str, np.ndarray] = {}
+
+    def reset(self, episode: EpisodeInfo) -> None:
+        if episode.task not in self._demos:
+            self._demos[episode.task] = demonstration(episode.task, DEMO_SEED)
+        self._actions = self._demos[episode.task]
+        self._next = 0
+
+    def act(self, observation: Observation) -> np.ndarray:
+        chunk = np.zeros((CHUNK, ACTION_SIZE))
+        rest = self._actions[self._next : self._next + CHUNK]
+        chunk[: len(rest)] = rest
+        if not len(rest):
+            chunk[:, 6] = self._actions[-1, 6]
+        self._next += CHUNK
+        return chunk
+
+
+def demonstration(task_name: str, seed: int) -> np.ndarray:
+    """The expert's actions, (n, 7), in the training scene of `seed` (stream namespace "demo")."""
+    from oodbench.policies.base import EpisodeInfo
+    from oodbench.sim.build import CONTROL_HZ
+    from oodbench.sim.world import World
+    from oodbench.task import TASKS
+
+    scene = TASKS.get(task_name).sample(seed, "demo")
+    world, expert = World("fast"), ReadingExpert()
+    world.reset(scene)
+    expert.bind(world)
+    expert.reset(EpisodeInfo(task_name, scene.instruction.text, seed, scene.timing.horizon, CONTROL_HZ))
+    actions = []
+    while world.steps < scene.timing.horizon and not world.status.settled:
+        actions.append(expert.act(world.observation())[0])
+        world.step(actions[-1])
+    return np.array(actions)
