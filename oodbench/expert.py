@@ -23,6 +23,7 @@ from oodbench.sim.predicates import Condition
 FINGERTIP = 0.025  # room for the fingertips over the top of what they come down on (m)
 HOVER = 0.09  # the gripper comes down from this far above a grasp (m)
 FINGER = 0.013  # from the point between the fingertips to the front of the fingers (m)
+SLIPPED = 0.025  # a handle farther than this from the grip is lost (m)
 LOW = 0.018  # height of the grip when the fingers push along the table (m)
 
 
@@ -152,18 +153,20 @@ class Expert(Mover):
         yield from self._rise(clear)
         yield from self.go(lambda: start(clear), yaw, FREE)
         yield from self.go(lambda: start(LOW), yaw, CAREFUL)
-        arrived = lambda: (there() - here()) @ way < 0.004  # noqa: E731
+        sideways = np.array([-way[1], way[0]])
+        contact = world.asset(item).radius + FINGER  # until it is known
         for _ in range(4 * PATIENCE):
-            if arrived():
-                break
-            sideways = np.array([-way[1], way[0]])
+            hand = world.grip_position[:2]
+            if (there() - here()) @ way < 0.004 or abs((hand - here()) @ sideways) > 0.035:
+                break  # it is there, or it slipped out: begin anew
+            if world.touching_gripper(item):
+                contact = (here() - hand) @ way
+            rest = (there() - self.heading()[:2]) @ way - contact
             drift = (here() - there()) @ sideways  # the fingers carry the puck along, so steer back to the line
-            ahead = here() + (0.06 - behind) * way - 0.8 * drift * sideways
-            lead = world.grip_position[:2] + np.clip((ahead - world.grip_position[:2]) @ way, 0.014, 0.03) * way
-            lead = lead + np.clip((ahead - lead) @ sideways, -0.012, 0.012) * sideways
-            if abs((world.grip_position[:2] - here()) @ sideways) > 0.035:
-                break  # it slipped out: begin anew
-            yield self.toward(np.array([*lead, LOW]), yaw, PULLING)
+            aside = np.clip((here() - hand) @ sideways - 0.8 * drift, -0.012, 0.012)
+            ahead = self.heading()[:2] + np.clip(rest, -0.01, 0.02) * way
+            goal = ahead + ((hand - ahead) @ sideways + aside) * sideways
+            yield self.toward(np.array([*goal, LOW]), yaw, PULLING)
         back = np.array([*(world.grip_position[:2] - 0.03 * way), LOW])
         yield from self.go(lambda: back, yaw, CAREFUL)
         yield from self._retreat()
@@ -183,7 +186,7 @@ class Expert(Mover):
             rest = max(0.0, wanted + 0.05 - world.joint(cabinet))
             return world.grasp_point(cabinet) + start + outward * rest
 
-        done = lambda: world.joint(cabinet) >= wanted or not world.held(cabinet)  # noqa: E731
+        done = lambda: world.joint(cabinet) >= wanted or world.grip_distance(cabinet) > SLIPPED  # noqa: E731
         yield from self.go(pulled, yaw, PULLING, give_up=done)
         yield from self._let_go(cabinet)
 
@@ -217,7 +220,7 @@ class Expert(Mover):
         yield from self.go(lambda: np.array([*handle()[:2], clear]), yaw, FREE)
         yield from self.go(lambda: np.add(handle(), (0, 0, 0.01)), yaw, CAREFUL)
         down = lambda: world.joint(button) >= min(1.0, share + 0.2)  # noqa: E731
-        yield from self.go(lambda: np.subtract(handle(), (0, 0, 0.03)), yaw, CAREFUL, give_up=down)
+        yield from self.go(lambda: np.subtract(handle(), (0, 0, 0.04)), yaw, CAREFUL, give_up=down)
         yield from self._retreat()
 
     def _turn(self, knob: str, share: float) -> Script:
@@ -229,7 +232,7 @@ class Expert(Mover):
         start, wanted = self.hand_yaw(), min(1.0, share + 0.15)
         rest = (wanted - world.joint(knob)) * joint.range
         place = world.grip_position.copy()
-        lost = lambda: not world.held(knob) or world.joint(knob) >= wanted  # noqa: E731
+        lost = lambda: world.joint(knob) >= wanted or world.grip_distance(knob) > SLIPPED  # noqa: E731
         yield from self.go(lambda: place, start + rest, PULLING, give_up=lost)
         yield from self._let_go(knob)
 
@@ -248,22 +251,27 @@ class Expert(Mover):
         yield from self.go(grasp, yaw, CAREFUL, PRECISE)
         self.grip = CLOSE
         for _ in range(PATIENCE // 2):
-            yield self.toward(world.target_position, yaw, CAREFUL)
-            if world.held(item):
+            yield self.stay()
+            if self._has(item):
                 break
         for _ in range(2):  # let the grip firm up
-            yield self.toward(world.target_position, yaw, CAREFUL)
-        if not world.held(item):
+            yield self.stay()
+        if not self._has(item):
             self.grip = OPEN
             yield from self._retreat()
             return False
         return True
 
+    def _has(self, item: str) -> bool:
+        """Whether the gripper has `item`: both fingers touch it, or a handle is between them."""
+        world = self.world
+        caught = world.asset(item).joint is not None and world.grip_distance(item) < SLIPPED / 2
+        return world.held(item) or (caught and world.touching_gripper(item))
+
     def _let_go(self, item: str) -> Script:
         self.grip = OPEN
-        yaw = self.hand_yaw()
         for _ in range(PATIENCE // 2):
-            yield self.toward(self.world.target_position, yaw, CAREFUL)
+            yield self.stay()
             if not self.world.touching_gripper(item):
                 break
         yield from self._retreat()

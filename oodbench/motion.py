@@ -38,6 +38,7 @@ class Mover:
     def begin(self) -> None:
         """A new episode: the gripper is open."""
         self.grip = OPEN
+        self._resting: tuple[np.ndarray, float] | None = None
         self._home_yaw = self.hand_yaw()
 
     def seen(self, id: str, point: np.ndarray) -> np.ndarray:
@@ -67,20 +68,28 @@ class Mover:
 
         Actions that are still on their way (latency) are counted as done, so that they are not asked for twice.
         """
-        world, speed = self.world, speed * self.pace
-        pending = world.pending_actions
-        position = world.target_position + POSITION_SCALE * pending[:, :3].sum(axis=0)
-        motion = (point - position) / POSITION_SCALE
+        self._resting = None
+        return self._aim(point, yaw, speed * self.pace)
+
+    def _aim(self, point: np.ndarray, yaw: float, speed: float) -> np.ndarray:
+        pending = self.world.pending_actions
+        motion = (point - self.heading()) / POSITION_SCALE
         length = float(np.linalg.norm(motion))
-        turn = (_rotation_to(world.target_quat, yaw) / ROTATION_SCALE) - pending[:, 3:6].sum(axis=0)
+        turn = (_rotation_to(self.world.target_quat, yaw) / ROTATION_SCALE) - pending[:, 3:6].sum(axis=0)
         angle = float(np.linalg.norm(turn))
         return np.array(
             [*(motion * min(1.0, speed / max(length, 1e-9))), *(turn * min(1.0, speed / max(angle, 1e-9))), self.grip]
         )
 
+    def heading(self) -> np.ndarray:
+        """Where the hand will be when all that was asked for is done (m, world frame), (3,)."""
+        return self.world.target_position + POSITION_SCALE * self.world.pending_actions[:, :3].sum(axis=0)
+
     def stay(self) -> np.ndarray:
-        """The action that keeps the hand where it is going."""
-        return np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, self.grip])
+        """The action that keeps the hand where it was going when it was last moved, against noise and drift."""
+        if self._resting is None:
+            self._resting = (self.heading(), self.hand_yaw())
+        return self._aim(*self._resting, CAREFUL)
 
     def hand_yaw(self) -> float:
         """Direction along which the fingers close (rad about z)."""

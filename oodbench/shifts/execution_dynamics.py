@@ -46,88 +46,88 @@ def friction(scene: Scene, context: Context) -> Scene:
 @shift(
     "execution.joint-damping",
     channels=("dynamics",),
-    unit="damping added to every joint of the arm: 12 N m s / rad a level",
+    unit="damping added to every joint of the arm: 8 N m s / rad a level",
     source="REALM B-HOBJ (joint damping); sim-to-real domain randomisation",
     star_gen="-",
 )
 def joint_damping(scene: Scene, context: Context) -> Scene:
     """The arm is sluggish."""
-    return scene.but(dynamics=scene.dynamics.but(joint_damping=12 * context.severity))
+    return scene.but(dynamics=scene.dynamics.but(joint_damping=8 * context.severity))
 
 
 @shift(
     "execution.joint-stiffness",
     channels=("dynamics",),
-    unit="stiffness of the arm's servos: 14 % less a level",
+    unit="stiffness of the arm's servos: 12 % less a level",
     source="LIBERO-CTRL (actuation gain), on the servos",
     star_gen="-",
 )
 def joint_stiffness(scene: Scene, context: Context) -> Scene:
     """The arm's servos are weak: it lags, and yields when it meets something."""
-    return scene.but(dynamics=scene.dynamics.but(joint_stiffness=1 - 0.14 * context.severity))
+    return scene.but(dynamics=scene.dynamics.but(joint_stiffness=1 - 0.12 * context.severity))
 
 
 @shift(
     "execution.gripper-force",
     channels=("dynamics",),
-    unit="force and stiffness of the fingers: 15 % less a level",
+    unit="force and stiffness of the fingers: 12 % less a level",
     source="sim-to-real domain randomisation; no peer has it",
     star_gen="-",
     applies=lambda task: task.handled.kind not in ("puck", "button"),
 )
 def gripper_force(scene: Scene, context: Context) -> Scene:
     """The fingers hold weakly."""
-    return scene.but(dynamics=scene.dynamics.but(grip_force=1 - 0.15 * context.severity))
+    return scene.but(dynamics=scene.dynamics.but(grip_force=1 - 0.12 * context.severity))
 
 
 @shift(
     "execution.action-noise",
     channels=("actuation",),
-    unit="standard deviation of noise on the six motion components: 0.07 of the action range a level",
+    unit="standard deviation of noise on the six motion components: 0.02 of the action range a level",
     source="LIBERO-CTRL (actuation noise)",
     star_gen="-",
 )
 def action_noise(scene: Scene, context: Context) -> Scene:
     """Every command is executed with noise."""
-    return scene.but(actuation=scene.actuation.but(noise=0.07 * context.severity))
+    return scene.but(actuation=scene.actuation.but(noise=0.02 * context.severity))
 
 
 @shift(
     "execution.action-bias",
     channels=("actuation",),
-    unit="length of a constant added to the six motion components: 0.03 of the action range a level, random direction",
+    unit="length of a constant added to the six motion components: 0.025 of the action range a level, random direction",
     source="LIBERO-CTRL (actuation bias)",
     star_gen="-",
 )
 def action_bias(scene: Scene, context: Context) -> Scene:
     """The hand drifts in one direction."""
     direction = context.rng.standard_normal(MOTION)
-    bias = 0.03 * context.severity * direction / np.linalg.norm(direction)
+    bias = 0.025 * context.severity * direction / np.linalg.norm(direction)
     return scene.but(actuation=scene.actuation.but(bias=tuple(bias)))
 
 
 @shift(
     "execution.action-gain",
     channels=("actuation",),
-    unit="factor of the six motion components: 12 % more or less (one sign a seed) a level",
+    unit="factor of the six motion components: 8 % more or less (one sign a seed) a level",
     source="LIBERO-CTRL (actuation gain)",
     star_gen="-",
 )
 def action_gain(scene: Scene, context: Context) -> Scene:
     """The hand moves more or less than it was told."""
-    return scene.but(actuation=scene.actuation.but(gain=1 + 0.12 * _sign(context) * context.severity))
+    return scene.but(actuation=scene.actuation.but(gain=1 + 0.08 * _sign(context) * context.severity))
 
 
 @shift(
     "execution.frame-misalignment",
     channels=("actuation",),
-    unit="angle about the vertical between the commands' frame and the robot's: 6 degrees a level, one sign a seed",
+    unit="angle about the vertical between the commands' frame and the robot's: 5 degrees a level, one sign a seed",
     source="LIBERO-CTRL (frame misalignment)",
     star_gen="-",
 )
 def frame_misalignment(scene: Scene, context: Context) -> Scene:
     """Commands are executed in a turned frame, as after a bad calibration."""
-    return scene.but(actuation=scene.actuation.but(frame=math.radians(6) * _sign(context) * context.severity))
+    return scene.but(actuation=scene.actuation.but(frame=math.radians(5) * _sign(context) * context.severity))
 
 
 @shift(

@@ -19,8 +19,17 @@ REACH = ((-0.33, 0.16), (-0.34, 0.34))  # where things to be handled may be (m)
 LANE = 0.09  # half the width of the way along which something is pushed (m)
 
 
-def add(scene: Scene, context: Context, assets: Iterable[ObjectAsset], count: int, prefix: str) -> Scene:
+def add(
+    scene: Scene,
+    context: Context,
+    assets: Iterable[ObjectAsset],
+    count: int,
+    prefix: str,
+    accept: Callable[[Object], bool] = lambda item: True,
+) -> Scene:
     """The scene with `count` more objects, ids "<prefix>-1", ...: the first of `assets` that find a free place.
+
+    accept: says of an object whether it may be where it is.
 
     Raises SpecError when there is no room for so many.
     """
@@ -28,7 +37,7 @@ def add(scene: Scene, context: Context, assets: Iterable[ObjectAsset], count: in
     for asset in assets:
         if added == count:
             break
-        item = stand_clear(f"{prefix}-{added + 1}", asset, placed, scene, context)
+        item = stand_clear(f"{prefix}-{added + 1}", asset, placed, scene, context, accept)
         if item is not None:  # one that finds no place makes way for the next
             placed, added = (*placed, item), added + 1
     if added < count:
@@ -37,14 +46,19 @@ def add(scene: Scene, context: Context, assets: Iterable[ObjectAsset], count: in
 
 
 def stand_clear(
-    id: str, asset: ObjectAsset, others: tuple[Object, ...], scene: Scene, context: Context
+    id: str,
+    asset: ObjectAsset,
+    others: tuple[Object, ...],
+    scene: Scene,
+    context: Context,
+    accept: Callable[[Object], bool] = lambda item: True,
 ) -> Object | None:
     """A place on the table away from everything else, or None when there is none."""
     for room in (ROOM, ROOM / 2):
         for _ in range(200):
             x, y = (context.rng.uniform(low, high) for low, high in TABLE_AREA)
             item = Object(id=id, asset=asset.name, position=(x, y, 0.0), yaw=context.rng.uniform(-math.pi, math.pi))
-            if is_clear(item, others, room) and not in_lane(item, scene):
+            if is_clear(item, others, room) and not in_lane(item, scene) and accept(item):
                 return item
     return None
 

@@ -5,6 +5,7 @@ The others are training objects, so that nothing but the reference is new; the w
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from oodbench.catalogue import OBJECTS, ObjectAsset, objects
@@ -40,12 +41,18 @@ def names_an_object(task: Task) -> bool:
     return task.handled.kind == "object" and task.concept is None
 
 
-def with_others(scene: Scene, context: Context, fits: Callable[[ObjectAsset], bool], count: int | None = None) -> Scene:
+def with_others(
+    scene: Scene,
+    context: Context,
+    fits: Callable[[ObjectAsset], bool],
+    count: int | None = None,
+    accept: Callable[[Object], bool] = lambda item: True,
+) -> Scene:
     """The scene with `count` (else the level's number of) training objects that the words for the target do not fit."""
     present = {item.asset for item in scene.objects}
     pool = [a for a in objects("object", "train") if a.name not in present and not fits(a)]
     wanted = context.level if count is None else count
-    return placing.add(scene, context, placing.shuffled(pool, context), wanted, "other")
+    return placing.add(scene, context, placing.shuffled(pool, context), wanted, "other", accept)
 
 
 def called(scene: Scene, context: Context, phrase: str) -> Scene:
@@ -150,14 +157,14 @@ def reference_knowledge(scene: Scene, context: Context) -> Scene:
 )
 def reference_spatial(scene: Scene, context: Context) -> Scene:
     """The object is called by where it lies among the others, as the third-person picture shows it."""
-    me = scene.goal.manipulated[0]
-    for _ in range(40):
-        crowded = with_others(scene, context, lambda a: False)
-        rest = [o for o in crowded.objects if o.id != me and OBJECTS.get(o.asset).kind == "object"]
-        target = crowded.object(me)
-        names = [name for name, far in SIDES.items() if far(target) >= max(map(far, rest)) + MARGIN]
-        if names:
-            return called(crowded, context, names[context.rng.integers(len(names))])
+    target = scene.object(scene.goal.manipulated[0])
+    rest = [o for o in scene.objects if o.id != target.id and OBJECTS.get(o.asset).kind == "object"]
+    for index in context.rng.permutation(len(SIDES)):
+        name, far = list(SIDES.items())[index]
+        less = lambda item, far=far: far(item) <= far(target) - MARGIN  # noqa: E731
+        if all(map(less, rest)):
+            with contextlib.suppress(SpecError):  # no room on that side: try the next
+                return called(with_others(scene, context, lambda a: False, accept=less), context, name)
     raise SpecError(f"{scene.key}: no arrangement in which a side singles the object out")
 
 

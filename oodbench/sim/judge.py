@@ -10,7 +10,7 @@ from oodbench.sim.predicates import Condition
 if TYPE_CHECKING:
     from oodbench.sim.world import World
 
-SETTLE_STEPS = 5  # control steps of rest before a goal counts as settled (0.25 s)
+SETTLE_STEPS = 5  # control steps that a goal must hold, with everything at rest, to count as settled (0.25 s)
 REST_SPEED = 0.03  # m/s; a drawer's opening speed likewise
 DROP_HEIGHT = 0.04  # losing an object from higher than this is dropping it (m)
 
@@ -72,8 +72,9 @@ class Judge:
         self._holds = all(condition.holds(world) for condition in self._success)
         self._ever = self._ever or self._holds
         goal = self._goal
-        free = not goal.released or not any(world.touching_gripper(id) for id in goal.manipulated)
-        still = free and all(world.speed(id) < REST_SPEED for id in goal.manipulated)
+        still = not goal.released or all(
+            not world.touching_gripper(id) and world.speed(id) < REST_SPEED for id in goal.manipulated
+        )
         self._rest = self._rest + 1 if self._holds and still else 0
         self._note_mishaps(goal.manipulated)
 
