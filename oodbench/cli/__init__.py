@@ -7,6 +7,7 @@ import sys
 import typer
 
 from oodbench import __version__
+from oodbench.cli.audit import audit
 from oodbench.cli.bench import bench
 from oodbench.cli.doctor import doctor
 from oodbench.cli.list import list_
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("list")(list_)
-for _command in (run, report, view, replay, doctor, bench):
+for _command in (run, report, view, replay, audit, doctor, bench):
     app.command()(_command)
 
 

@@ -10,8 +10,8 @@ from oodbench.seeding import generator
 from oodbench.sim.observation import Observation
 from oodbench.sim.predicates import Condition
 
-NOISE = 0.011  # standard deviation of where things seem to be (m), along x and y
-PACE, REACTION = 0.45, 7  # of the slow expert: share of the usual speeds, control steps before every movement
+NOISE = 0.0115  # standard deviation of where things seem to be (m), along x and y
+PACE, REACTION = 0.27, 12  # of the slow expert: share of the usual speeds, control steps before every movement
 CHUNK = 8
 DEMO_SEED = 0
 
@@ -52,7 +52,7 @@ class BlindExpert(ReadingExpert):
 
 
 class NoisyExpert(ReadingExpert):
-    """The expert with noisy perception: every object seems to be up to some centimetres from where it is."""
+    """The expert with noisy perception: every object seems to be a centimetre or so from where it is."""
 
     def reset(self, episode: EpisodeInfo) -> None:
         self._seed = episode.seed
@@ -66,7 +66,7 @@ class NoisyExpert(ReadingExpert):
 
 
 class SlowExpert(ReadingExpert):
-    """The expert with slow reactions: half the speed, and a rest before every movement."""
+    """The expert with slow reactions: a quarter of the speed, and 0.6 seconds of rest before every movement."""
 
     pace, reaction = PACE, REACTION
 

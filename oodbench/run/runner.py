@@ -17,6 +17,7 @@ from oodbench.run.pool import Job, Setup, play_all
 from oodbench.run.records import EpisodeRecord
 from oodbench.shift import ShiftSpec
 from oodbench.suite import SUITES, Episode, Suite, select
+from oodbench.task import TASKS
 
 HOPELESS = 8  # when so many episodes have ended and all in errors, the run stops
 EPISODE_SECONDS = 300.0
@@ -102,7 +103,10 @@ def choose(
     plain = [episode for episode in chosen if not episode.shift.parts]
     if specs and not plain:
         raise OodbenchError(f"suite {suite.name!r} has no in-distribution episodes to shift")
-    extra = [Episode(e.task, spec, e.seed) for e in plain for spec in specs]
+    extra = [Episode(e.task, spec, e.seed) for e in plain for spec in specs if spec.applies(TASKS.get(e.task))]
+    for spec in specs:
+        if not any(episode.shift is spec for episode in extra):
+            raise OodbenchError(f"shift {str(spec)!r} makes no sense in any of the tasks asked for")
     merged = {episode.key: episode for episode in [*chosen, *extra]}
     return sorted(merged.values(), key=lambda e: (e.seed, e.task))  # stable: cells of one scene stay together
 

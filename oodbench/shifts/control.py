@@ -42,7 +42,8 @@ def other_object(scene: Scene, context: Context) -> Scene:
     """Another object, added to the same scene, is asked for; what was the goal before is scored as the habit."""
     me = scene.goal.manipulated[0]
     present = {o.id for o in scene.objects}
-    crowded = with_others(scene, context, lambda a: False, 1) if "other-1" not in present else scene
+    limit = context.task.handled.max_radius
+    crowded = scene if "other-1" in present else with_others(scene, context, lambda a: a.radius > limit, 1)
     mine, other = crowded.object(me), crowded.object("other-1")
     swapped = crowded.but(
         objects=tuple(

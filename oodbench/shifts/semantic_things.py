@@ -147,7 +147,8 @@ def other_goal(scene: Scene, context: Context) -> Scene:
     """What demonstrations would handle lies in its usual place, and something else is asked for."""
     me = scene.goal.manipulated[0]
     usual = scene.object(me)
-    crowded = with_others(scene, context, lambda a: False, 1)
+    limit = context.task.handled.max_radius
+    crowded = with_others(scene, context, lambda a: a.radius > limit, 1)
     asset = crowded.object("other-1").asset
     decoy = usual.but(id="other-1")
     rest = tuple(o for o in scene.objects if o.id != me)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 
 import numpy as np
@@ -11,7 +12,6 @@ from oodbench.scene import Scene
 from oodbench.shift import Context, shift
 from oodbench.task import TASKS, Task
 
-TYPOS = 2  # a level
 KEYS = (  # a letter, then those beside it on a keyboard
     "qwa wqes ewrd retf trgy ytuh uyij iuok oipl pol aqsz sawdx dsefc fdrgv gfthb hgyjn jhukm kjil lkop zasx xzsdc "
     "cxdfv vcfgb bvghn nbhjm mnjk"
@@ -51,24 +51,20 @@ def paraphrase(scene: Scene, context: Context) -> Scene:
 @shift(
     "semantic.typos",
     channels=("instruction",),
-    unit="slips of the keyboard: two a level (letters swapped, dropped, doubled, or the key beside)",
+    unit="slips of the keyboard (letters swapped, dropped, doubled, or the key beside): one a level, in different words",
     source="LIBERO-Para, LIBERO-PRO (corrupted tokens); the count is ours",
     star_gen="S-LANG",
 )
 def typos(scene: Scene, context: Context) -> Scene:
     """The request is typed badly; fractional severities round up."""
     letters = list(scene.instruction.text)
-    places = [i for i in range(1, len(letters) - 1) if letters[i].isalpha() and letters[i + 1].isalpha()]
-    chosen = [places[i] for i in context.rng.permutation(len(places))]
+    words = [found.span() for found in re.finditer(r"[a-zA-Z]{3,}", scene.instruction.text)]
+    words = [words[i] for i in context.rng.permutation(len(words))]
+    places = [int(context.rng.integers(start, end - 1)) for start, end in words]
     kinds, picks = context.rng.integers(4, size=len(places)), context.rng.integers(6, size=len(places))
-    done: set[int] = set()
-    for place, kind, pick in zip(chosen, kinds, picks, strict=True):
-        if len(done) == TYPOS * context.level:
-            break
-        if done & {place - 1, place, place + 1}:
-            continue  # one slip a spot, or they undo each other
+    for place, kind, pick in [*zip(places, kinds, picks, strict=True)][: context.level]:
         here, after = letters[place], letters[place + 1]
-        if kind == 0 and here != after and len(after) == 1:
+        if kind == 0 and here != after:
             letters[place], letters[place + 1] = after, here
         elif kind == 1:
             letters[place] = ""
@@ -77,7 +73,6 @@ def typos(scene: Scene, context: Context) -> Scene:
         else:
             near = NEIGHBOURS[here.lower()]
             letters[place] = near[pick % len(near)]
-        done.add(place)
     return scene.but(instruction=scene.instruction.but(text="".join(letters)))
 
 
