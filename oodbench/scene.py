@@ -76,7 +76,6 @@ class Object(Part):
     yaw: Real = 0.0
     joint: Real = Field(0.0, ge=0.0, le=1.0)  # drawers, buttons, knobs: initial position, as a share of the range
     tint: RGB = (1.0, 1.0, 1.0)  # multiplies the colours of the asset
-    gloss: Real = Field(0.0, ge=-1.0, le=1.0)  # -1 matte, 0 as its asset is, 1 polished
     face: str | None = None  # boards: the glyph that they show, "<concept>/<name>" (see assets/glyphs)
 
 

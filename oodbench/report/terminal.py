@@ -52,6 +52,16 @@ def shift_table(runs: Sequence[RunSummary]) -> Table:
     return table
 
 
+def text_table(title: str, lines: Sequence[Sequence[str]]) -> Table:
+    """A table of texts, the first line its header."""
+    table = Table(title=title, title_justify="left", box=SIMPLE, pad_edge=False)
+    for index, name in enumerate(lines[0]):
+        table.add_column(name, justify="left" if index < 2 else "right", overflow="fold")
+    for line in lines[1:]:
+        table.add_row(*line)
+    return table
+
+
 def cell(rate: Rate) -> str:
     """For example "95.0 % (87-98), 60"."""
     if rate.value is None:

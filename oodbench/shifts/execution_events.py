@@ -71,13 +71,13 @@ def receptacle_moved(scene: Scene, context: Context) -> Scene:
 
 
 @shift(
-    "execution.push",
+    "execution.bump",
     channels=("events",),
     unit=f"impulse on the hand, sideways, at a random control step in 8..30: {IMPULSE:g} N s a level",
     source="oodbench (a bystander bumps into the arm); no peer has it",
     star_gen="-",
 )
-def push(scene: Scene, context: Context) -> Scene:
+def bump(scene: Scene, context: Context) -> Scene:
     """Somebody bumps into the arm."""
     step, angle = int(context.rng.integers(8, 31)), context.rng.uniform(-math.pi, math.pi)
     impulse = IMPULSE * context.severity * np.array([math.cos(angle), math.sin(angle), 0.0])

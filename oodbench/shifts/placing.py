@@ -130,7 +130,7 @@ def displaced(scene: Scene, item: Object, step: float, context: Context, others:
 
     for _ in range(500):
         angle = context.rng.uniform(-math.pi, math.pi)
-        if all(_free(moved(level, angle), others) for level in (context.severity, *LEVELS)):
+        if all(_free(moved(level, angle), others) for level in LEVELS):
             return moved(context.severity, angle)
     raise SpecError(f"{scene.key}: no free place to move {item.asset} to")
 

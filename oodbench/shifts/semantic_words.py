@@ -51,7 +51,8 @@ def paraphrase(scene: Scene, context: Context) -> Scene:
 @shift(
     "semantic.typos",
     channels=("instruction",),
-    unit="slips of the keyboard (letters swapped, dropped, doubled, or the key beside): one a level, in different words",
+    unit="slips of the keyboard (letters swapped, dropped, doubled, or the key beside): one a level, in "
+    "different words",
     source="LIBERO-Para, LIBERO-PRO (corrupted tokens); the count is ours",
     star_gen="S-LANG",
 )

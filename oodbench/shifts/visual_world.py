@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from oodbench.catalogue import OBJECTS, Split, objects, textures
+from oodbench.catalogue import OBJECTS, ObjectAsset, Split, objects, textures
 from oodbench.errors import SpecError
 from oodbench.scene import RGB, Camera, Lamp, Lights, Object, Scene, Surface
 from oodbench.shift import Context, shift
@@ -18,8 +18,8 @@ from oodbench.shifts import placing
 from oodbench.spacing import reach
 from oodbench.task import Task, is_clear
 
-OUTSKIRTS = ((0.19, 0.36), (-0.55, 0.55))  # of the table, where nothing is handled: x and y ranges (m)
-FLANKS = ((-0.3, 0.15), (0.42, 0.58))  # likewise, with either sign of y
+TABLE_TOP = ((-0.4, 0.36), (-0.56, 0.56))  # where clutter may stand: x and y ranges (m), but not
+WORKSPACE = ((-0.45, 0.18), (-0.33, 0.33))  # where things are handled
 
 
 def _unit(rng: np.random.Generator, size: int) -> np.ndarray:
@@ -232,10 +232,13 @@ def wrist_camera(scene: Scene, context: Context) -> Scene:
     return _cameras(scene, "hand", moved)
 
 
-def not_named_by_colour(item: Object) -> bool:
-    """Whether another colour leaves the instruction true."""
-    asset = OBJECTS.get(item.asset)
-    return asset.colour not in asset.label.split() and asset.kind in ("object", "receptacle", "container", "cabinet")
+def _named_by_colour(item: Object, scene: Scene) -> bool:
+    """Whether the words call the object by its colour, so that another one would make them untrue."""
+    words, asset = scene.instruction.text, OBJECTS.get(item.asset)
+    for other in scene.objects:
+        if other.id != item.id:
+            words = words.replace(OBJECTS.get(other.asset).label, "")
+    return asset.colour in words.split() or asset.colour in asset.label.split()
 
 
 def _has_recolourable(task: Task) -> bool:
@@ -257,27 +260,8 @@ def object_colour(scene: Scene, context: Context) -> Scene:
     for item in scene.objects:
         vivid = np.array(_vivid(context.rng)) * 1.25
         tint = tuple(1 - weight + weight * vivid)
-        named = item.id in scene.goal.manipulated and _target_is_asked_by_colour(scene)
-        changed.append(item.but(tint=tint) if not_named_by_colour(item) and not named else item)
+        changed.append(item if _named_by_colour(item, scene) else item.but(tint=tint))
     return scene.but(objects=tuple(changed))
-
-
-def _target_is_asked_by_colour(scene: Scene) -> bool:
-    words = scene.instruction.text.split()
-    return any(OBJECTS.get(scene.object(id).asset).colour in words for id in scene.goal.manipulated)
-
-
-@shift(
-    "visual.object-gloss",
-    channels=("objects",),
-    unit="between the usual material and a polished one, evenly spaced",
-    source="Colosseum (object texture); STAR-Gen V-OBJ",
-    star_gen="V-OBJ",
-)
-def object_gloss(scene: Scene, context: Context) -> Scene:
-    """Objects shine, in light that makes them."""
-    gloss = reach("visual.object-gloss", context.severity)
-    return scene.but(objects=tuple(item.but(gloss=gloss) for item in scene.objects))
 
 
 @shift(
@@ -294,6 +278,18 @@ def robot_colour(scene: Scene, context: Context) -> Scene:
     return scene.but(robot=scene.robot.but(tint=tuple(1 - weight + weight * vivid)))
 
 
+def _in_view(camera: Camera, point: tuple[float, float, float]) -> bool:
+    """Whether a camera of the room has `point` in its picture, and not at its very edge."""
+    forward = np.asarray(camera.target) - camera.position
+    right = np.cross(forward, camera.up)
+    away = np.asarray(point) - camera.position
+    depth = away @ forward / np.linalg.norm(forward)
+    across = away @ right / np.linalg.norm(right)
+    up = away @ np.cross(right, forward) / np.linalg.norm(np.cross(right, forward))
+    edge = 0.93 * depth * math.tan(math.radians(camera.fovy / 2))
+    return bool(depth > 0 and abs(across) < edge and abs(up) < edge)
+
+
 @shift(
     "visual.clutter",
     channels=("objects",),
@@ -302,22 +298,30 @@ def robot_colour(scene: Scene, context: Context) -> Scene:
     star_gen="V-SC",
 )
 def clutter(scene: Scene, context: Context) -> Scene:
-    """Other things stand around outside the space where the task takes place; fractional severities round up."""
+    """Other things stand around outside the space where the task takes place; fractional severities round up.
+
+    The first two are in the third-person picture, the others where there is room.
+    """
     split: Split = context.split
     taken = {OBJECTS.get(item.asset).category for item in scene.objects}
     pool = [a for a in objects("object", split) if a.category not in taken and a.height < 0.11]
     placed = scene.objects
     for number, asset in enumerate(placing.shuffled(pool, context)[: context.level], start=1):
-        for _ in range(300):
-            (x0, x1), (y0, y1) = OUTSKIRTS if context.rng.random() < 0.4 else FLANKS
-            side = math.copysign(1.0, context.rng.random() - 0.5) if y0 > 0 else 1.0
-            x, y = context.rng.uniform(x0, x1), side * context.rng.uniform(y0, y1)
-            turn = context.rng.uniform(-math.pi, math.pi)
-            item = Object(id=f"clutter-{number}", asset=asset.name, position=(x, y, 0.0), yaw=turn)
-            if is_clear(item, placed):
-                placed = (*placed, item)
-                break
+        placed = (*placed, _aside(f"clutter-{number}", asset, scene, placed, context, seen=number <= 2))
     return scene.but(objects=placed)
+
+
+def _aside(
+    id: str, asset: ObjectAsset, scene: Scene, placed: tuple[Object, ...], context: Context, seen: bool
+) -> Object:
+    """`asset` somewhere on the table where nothing is handled; `seen`: in the third-person picture."""
+    for _ in range(2000):
+        x, y = (context.rng.uniform(low, high) for low, high in TABLE_TOP)
+        item = Object(id=id, asset=asset.name, position=(x, y, 0.0), yaw=context.rng.uniform(-math.pi, math.pi))
+        handled = all(low < v < high for v, (low, high) in zip((x, y), WORKSPACE, strict=True))
+        if not handled and is_clear(item, placed) and (not seen or _in_view(scene.cameras[0], item.position)):
+            return item
+    raise SpecError(f"{scene.key}: no room beside the workspace for {asset.name}")
 
 
 @shift(

@@ -61,8 +61,6 @@ _WRITTEN = (
     "geom_friction",
     "geom_priority",
     "geom_rgba",
-    "mat_specular",
-    "mat_shininess",
     "dof_damping",
     "actuator_gainprm",
     "actuator_biasprm",
@@ -233,8 +231,6 @@ def write(built: Built, scene: Scene) -> None:
         if item.id not in built.free:
             model.body_pos[built.body[item.id]] = item.position
             model.body_quat[built.body[item.id]] = yaw_quat(item.yaw)
-        if item.gloss:
-            shine(model, model.material(f"{item.id}/material").id, item.gloss)
     _write_robot(built, scene)
     write_lights(model, scene.lights)
     for camera in scene.cameras:
@@ -245,13 +241,6 @@ def write(built: Built, scene: Scene) -> None:
     for name in SURFACES:
         surface: Surface = getattr(scene.surfaces, name)
         model.mat_texrepeat[model.material(name).id] = REPEAT * TEXTURES.get(surface.texture).repeat
-
-
-def shine(model: mujoco.MjModel, material: int, gloss: float) -> None:
-    """Between matte (gloss -1), the material as it is (0) and polished (1)."""
-    end = 1.0 if gloss > 0 else 0.0
-    for values in (model.mat_specular, model.mat_shininess):
-        values[material] += abs(gloss) * (end - values[material])
 
 
 def _write_robot(built: Built, scene: Scene) -> None:

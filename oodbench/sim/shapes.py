@@ -20,7 +20,6 @@ from oodbench.sim.fixtures import Board, Button, Cabinet, Knob, PartBase, Vec2, 
 
 GEOM = mujoco.mjtGeom
 VISUAL_GROUP, COLLISION_GROUP = 2, 3
-SPECULAR, SHININESS = 0.5, 0.5  # MuJoCo's own for what has no material
 
 
 class Box(PartBase):
@@ -135,11 +134,10 @@ def add_object(spec: mujoco.MjSpec, asset: ObjectAsset, name: str) -> Any:
     """Add a body called `name` to the world body of `spec`, with a free joint of that name unless it is fixed.
 
     The body's origin is the centre of its base, z up. Geoms: "<name>/visual/<i>" and "<name>/collision/<i>"; the latter
-    weigh asset.mass together, shared by volume. What moves in it moves on the joint "<name>/joint". Its material
-    "<name>/material" says how it shines; a board has "<name>/face" as well, with the texture of that name.
+    weigh asset.mass together, shared by volume. What moves in it moves on the joint "<name>/joint". A
+    board has the material and texture "<name>/face".
     """
     body = spec.worldbody.add_body(name=name)
-    spec.add_material(name=f"{name}/material", specular=SPECULAR, shininess=SHININESS)
     if not asset.fixed:
         body.add_freejoint(name=name)
     build = Builder(spec, body, asset, name)
@@ -226,7 +224,7 @@ class Builder:
         position: Any,
         quat: Any,
         role: str | None = None,
-        material: str = "material",
+        material: str = "",
     ) -> None:
         """Add the geoms of one part to `body`: what is seen of it, and what is touched."""
         role = role or part.role
@@ -236,7 +234,7 @@ class Builder:
                 pos=position,
                 quat=quat,
                 rgba=part.rgba,
-                material=f"{self.name}/{material}",
+                material=f"{self.name}/{material}" if material else "",
                 contype=0,
                 conaffinity=0,
                 mass=0,

@@ -10,7 +10,7 @@ import numpy as np
 
 from oodbench.catalogue import ObjectAsset
 from oodbench.errors import OodbenchError
-from oodbench.scene import Event, Move, Push, Relight, Say, Scene
+from oodbench.scene import Actuation, Event, Move, Push, Relight, Say, Scene
 from oodbench.seeding import generator
 from oodbench.sim import build, render, sensors
 from oodbench.sim.build import LEFT_FINGER, NOBODY, RIGHT_FINGER, TABLE, Built
@@ -67,11 +67,12 @@ class World:
 
     def step(self, action: np.ndarray) -> None:
         """Play one control step (1/20 s) with `action`, 7 numbers in [-1, 1] (see oodbench.policies.Policy)."""
+        scene = self.scene
         for event in [event for event in self._coming if self._is_due(event)]:
             self._coming.remove(event)
             self._happen(event)
         self._pending.append(np.array(action, dtype=np.float64))
-        executed = self._actuate(self._pending.popleft())
+        executed = self._actuate(scene.actuation, self._pending.popleft())
         self._digest.update(executed.tobytes())
         self._controller.apply(executed)
         mujoco.mj_step(self.model, self.data, self._substeps)
@@ -157,9 +158,8 @@ class World:
         start = self.model.jnt_dofadr[self.model.body_jntadr[self.built.body[id]]]
         return slice(start, start + 6)
 
-    def _actuate(self, action: np.ndarray) -> np.ndarray:
+    def _actuate(self, actuation: Actuation, action: np.ndarray) -> np.ndarray:
         """The action that reaches the controller."""
-        actuation = self.scene.actuation
         if actuation.loss and self._losses.random() < actuation.loss:
             return np.zeros(7)
         motion = actuation.gain * action[:6] + actuation.bias

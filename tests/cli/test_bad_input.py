@@ -82,7 +82,7 @@ def test_a_folder_of_another_plan(cli):
 
 def test_a_broken_suite_names_file_line_and_key(cli, tmp_path):
     text = (data_dir("tasks") / "suites" / "quick.toml").read_text()
-    (tmp_path / "a.toml").write_text(text.replace("episodes = 6", "episodes = -6"))
+    (tmp_path / "a.toml").write_text(text.replace("episodes = 4", "episodes = -4"))
     _one_line(cli("run", "a.toml", "--policy", "no-op"), "a.toml:", "cells.0.episodes", "greater than 0")
     (tmp_path / "b.toml").write_text(text.replace("version = 1", "version = = 1"))
     _one_line(cli("run", "b.toml", "--policy", "no-op"), "b.toml", "line 1", "version = = 1")

@@ -1,12 +1,14 @@
 """The world plays what the scene says, the same every time, whatever was played before."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from oodbench.errors import OodbenchError
-from oodbench.expert import Expert
 from oodbench.policies.base import EpisodeInfo
-from oodbench.scene import Event
+from oodbench.policies.experts import ReadingExpert as Expert
+from oodbench.scene import Corruption, Move, Push, Relight
 from oodbench.seeding import generator
 from oodbench.shift import ShiftSpec
 from oodbench.sim.world import World
@@ -50,6 +52,8 @@ def test_in_place_reset_equals_a_fresh_compile(world, scene):
         "visual.lighting@5+visual.camera-pose@5+visual.table-texture@5",
         "execution.object-pose@5+execution.robot-init@5",
         "execution.action-latency@5",
+        "execution.friction@5+execution.joint-stiffness@5+visual.robot-colour@5",
+        "execution.table-height@5+execution.gripper-force@5+execution.joint-damping@5",
     ):
         _play(world, ShiftSpec.parse(text).apply(scene, task=task))
     heavy = scene.but(dynamics=scene.dynamics.but(object_mass=3.0, object_friction=0.4))
@@ -206,7 +210,8 @@ def test_actuation_gain_and_bias_reach_the_controller(world, scene):
 
 
 def test_sensor_noise_is_seeded_per_frame_and_applies_from_the_first(world, scene):
-    noisy = scene.but(sensors=scene.sensors.but(image_noise=10.0, state_noise=0.01))
+    noise = Corruption(kind="noise", amount=10.0, cameras=("image",))
+    noisy = scene.but(sensors=scene.sensors.but(corruptions=(noise,), state_noise=0.01))
     world.reset(scene)
     clean = world.observation(64).image.astype(float)
     world.reset(noisy)
@@ -220,13 +225,119 @@ def test_sensor_noise_is_seeded_per_frame_and_applies_from_the_first(world, scen
 
 
 def test_an_event_moves_the_object_at_its_step(world, scene):
-    event = Event(step=5, object="target", position=(0.05, -0.2, 0.0), yaw=1.0)
+    event = Move(step=5, object="target", position=(0.05, -0.2, 0.0), yaw=1.0)
     world.reset(scene.but(events=(event,)))
     for _ in range(5):
         world.step(np.zeros(7))
     assert np.linalg.norm(world.position("target")[:2] - (0.05, -0.2)) > 0.03
     world.step(np.zeros(7))
     assert np.linalg.norm(world.position("target")[:2] - (0.05, -0.2)) < 0.005
+
+
+def test_an_event_can_wait_for_the_gripper_but_not_for_ever(world, scene):
+    away = Move(step=30, near="target", object="target", position=(0.05, -0.3, 0.0), yaw=0.0)
+    world.reset(scene.but(events=(away,)))
+    expert = Expert()
+    expert.bind(world)
+    expert.reset(EpisodeInfo("put-on", "", 0, 160, 20.0))
+    before = world.grip_distance("target")
+    while np.linalg.norm(world.position("target")[:2] - (0.05, -0.3)) > 0.01:
+        before = world.grip_distance("target")
+        world.step(expert.act(world.observation())[0])
+    assert world.steps < 30
+    assert before < 0.13, "triggered from afar"
+    world.reset(scene.but(events=(away,)))
+    for _ in range(31):
+        world.step(np.zeros(7))
+    assert np.linalg.norm(world.position("target")[:2] - (0.05, -0.3)) < 0.005
+
+
+def test_a_push_moves_the_hand_and_lets_it_come_back(world, scene):
+    world.reset(scene.but(events=(Push(step=3, object="hand", impulse=(0.0, 4.0, 0.0)),)))
+    start, farthest = world.grip_position.copy(), 0.0
+    for _ in range(30):
+        world.step(np.zeros(7))
+        farthest = max(farthest, world.grip_position[1] - start[1])
+    assert farthest > 0.005
+    assert np.linalg.norm(world.grip_position - start) < 0.003
+
+
+def test_the_light_can_change_in_mid_episode(world, scene):
+    dark = scene.lights.but(ambient=(0.1, 0.1, 0.1), lamps=())
+    world.reset(scene.but(events=(Relight(step=2, lights=dark),)))
+    means = []
+    for _ in range(4):
+        means.append(world.render(size=64).mean())
+        world.step(np.zeros(7))
+    assert means[1] > 2 * means[3]
+
+
+def test_observations_can_be_late_or_lost(world, scene):
+    actions = np.zeros((20, 7))
+    actions[:, 1] = 0.5
+    world.reset(scene)
+    true = [world.observation(64).state]
+    for action in actions:
+        world.step(action)
+        true.append(world.observation(64).state)
+    world.reset(scene.but(sensors=scene.sensors.but(delay=3)))
+    for step, action in enumerate(actions):
+        # (the live state is of one physics substep earlier than the joints)
+        assert np.allclose(world.observation(64).state, true[max(0, step - 3)], atol=2e-3)
+        world.step(action)
+    late = world.observation(64)
+    assert np.abs(late.image.astype(int) - world.render("image", 64).astype(int)).mean() > 0.5, (
+        "the picture is not late"
+    )
+    world.reset(scene.but(sensors=scene.sensors.but(loss=0.5)))
+    seen = []
+    for action in actions:
+        seen.append(world.observation(64).state)
+        world.step(action)
+    repeats = sum(np.array_equal(a, b) for a, b in itertools.pairwise(seen))
+    assert 4 <= repeats <= 15
+
+
+def test_lost_actions_leave_the_hand_where_it_was_going(world, scene):
+    world.reset(scene.but(actuation=scene.actuation.but(loss=0.4)))
+    moved = []
+    for _ in range(40):
+        before = world.target_position.copy()
+        world.step(np.array([0.3, 0, 0, 0, 0, 0, 1.0]))
+        moved.append(bool(np.linalg.norm(world.target_position - before) > 1e-6))
+    assert 14 <= sum(moved) <= 34
+
+
+def test_a_turned_frame_turns_motions(world, scene):
+    world.reset(scene.but(actuation=scene.actuation.but(frame=np.pi / 2)))
+    start = world.target_position.copy()
+    world.step(np.array([0.8, 0, 0, 0, 0, 0, 0]))
+    assert np.allclose(world.target_position - start, (0, 0.04, 0), atol=1e-6)
+
+
+def test_a_slower_control_rate_makes_longer_steps(world, scene):
+    world.reset(scene)
+    world.step(np.zeros(7))
+    usual = world.data.time
+    world.reset(scene.but(timing=scene.timing.but(control_hz=10.0)))
+    world.step(np.zeros(7))
+    assert world.data.time == pytest.approx(2 * usual)
+
+
+def test_a_table_that_rises_leaves_the_picture_of_the_robot_where_it_was(world, scene):
+    """Against the camera the robot stays and the table moves."""
+    from oodbench.shift import SHIFTS
+
+    shifted = SHIFTS.get("execution.table-height")(scene, 5.0, task=TASKS.get("put-on"))
+    rows = []
+    for each in (scene, shifted):
+        world.reset(each)
+        segments = world.render("image", 128, "segmentation")
+        robot = np.isin(segments, np.flatnonzero(np.isin(world.built.owner, (-5,))))
+        table = np.isin(segments, np.flatnonzero(world.built.owner == -2))
+        rows.append((np.flatnonzero(robot.any(axis=1)).max(), np.flatnonzero(table.any(axis=1)).min()))
+    assert abs(rows[0][0] - rows[1][0]) <= 3
+    assert abs(rows[0][1] - rows[1][1]) >= 4
 
 
 def test_success_needs_release_and_rest(world, scene):
@@ -265,6 +376,8 @@ def test_the_expert_solves_every_task(world, name):
         steps = list(status.stages.values())
         assert None not in steps
         assert steps == sorted(steps)
+        if world.scene.goal.options:
+            assert status.choice == world.scene.goal.success[0]
 
 
 def test_stepping_before_reset_is_refused():
