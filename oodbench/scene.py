@@ -210,14 +210,16 @@ class Say(_Event):
     text: str
 
 
-class Relight(_Event):
-    """The light changes."""
+class Restage(_Event):
+    """The light, the view or the surfaces change; what is None stays."""
 
-    kind: Literal["relight"] = "relight"
-    lights: Lights
+    kind: Literal["restage"] = "restage"
+    lights: Lights | None = None
+    cameras: tuple[Camera, ...] | None = None
+    surfaces: Surfaces | None = None
 
 
-Event = Annotated[Move | Push | Say | Relight, Field(discriminator="kind")]
+Event = Annotated[Move | Push | Say | Restage, Field(discriminator="kind")]
 
 
 class Scene(Part):

@@ -204,7 +204,7 @@ for _module in (  # fills SHIFTS
     "visual_sensors",
     "execution_starts",
     "execution_dynamics",
-    "execution_events",
+    "events",
     "control",
 ):
     importlib.import_module(f"oodbench.shifts.{_module}")

@@ -118,6 +118,8 @@ UNSPACED = (
     "visual.image-overlay",
     "visual.sensor-onset",
     "visual.light-switch",
+    "visual.camera-knock",
+    "visual.theme-switch",
 )
 
 if __name__ == "__main__":

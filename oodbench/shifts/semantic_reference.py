@@ -68,7 +68,7 @@ def _target(scene: Scene) -> ObjectAsset:
 def _unlike_the_rest(scene: Scene, fits: Callable[[ObjectAsset], bool]) -> bool:
     """Whether of the task's own objects only the handled one fits."""
     rest = [OBJECTS.get(o.asset) for o in scene.objects if o.id != scene.goal.manipulated[0]]
-    return not any(fits(asset) for asset in rest if asset.kind == "object")
+    return not any(map(fits, rest))
 
 
 @shift(
@@ -87,8 +87,8 @@ def reference_property(scene: Scene, context: Context) -> Scene:
         ways.append((f"object made of {target.material}", lambda a: a.material == target.material))
     good = [way for way in ways if _unlike_the_rest(scene, way[1])]
     if not good:
-        both = (target.colour, target.material)
-        good = [(f"{target.colour} object made of {target.material}", lambda a: (a.colour, a.material) == both)]
+        noun, both = NOUNS.get(target.category, target.category), (target.colour, target.category)
+        good = [(f"{target.colour} {noun}", lambda a: (a.colour, a.category) == both)]
     phrase, fits = good[context.rng.integers(len(good))]
     return called(with_others(scene, context, fits), context, phrase)
 

@@ -15,6 +15,7 @@ NOVELTY = (
     "shape, 5 unlike anything in training"
 )
 BEYOND = 0.02  # m a level
+SMALL: tuple[Kind, ...] = ("object", "block")
 
 
 def unseen(kind: Kind, context: Context, avoid: set[str], role_limit: float = 1.0) -> ObjectAsset:
@@ -113,8 +114,7 @@ def two_receptacle(scene: Scene, context: Context) -> Scene:
 def distractors(scene: Scene, context: Context) -> Scene:
     """Objects of other categories, which no demonstration shows, stand around; fractional severities round up."""
     taken = {OBJECTS.get(item.asset).category for item in scene.objects}
-    both = objects("object", context.split) + objects("block", context.split)
-    pool = [asset for asset in both if asset.category not in taken]
+    pool = [a for kind in SMALL for a in objects(kind, context.split) if a.category not in taken]
     return placing.add(scene, context, placing.shuffled(pool, context), context.level, "distractor")
 
 
@@ -130,8 +130,10 @@ def similar_distractors(scene: Scene, context: Context) -> Scene:
     """Unseen objects like the one to be handled stand around: of its category first, then of its colour."""
     target = OBJECTS.get(scene.object(scene.goal.manipulated[0]).asset)
     labels = {OBJECTS.get(item.asset).label for item in scene.objects}
-    pool = [a for a in objects(target.kind, context.split) if a.label not in labels]
-    unlike = lambda a: 2 * (a.category != target.category) + (a.colour != target.colour)  # noqa: E731
+    pool = [a for kind in SMALL for a in objects(kind, context.split) if a.label not in labels]
+    unlike = lambda a: (  # noqa: E731
+        4 * (a.kind != target.kind) + 2 * (a.category != target.category) + (a.colour != target.colour)
+    )
     return placing.add(scene, context, placing.shuffled(pool, context, unlike), context.level, "distractor")
 
 

@@ -232,7 +232,12 @@ def write(built: Built, scene: Scene) -> None:
             model.body_pos[built.body[item.id]] = item.position
             model.body_quat[built.body[item.id]] = yaw_quat(item.yaw)
     _write_robot(built, scene)
-    write_lights(model, scene.lights)
+    write_stage(model, scene)
+
+
+def write_stage(model: mujoco.MjModel, scene: Scene) -> None:
+    """Set what can change in mid-episode without touching physics: lamps, cameras, and how textures repeat."""
+    _write_lights(model, scene.lights)
     for camera in scene.cameras:
         id = model.camera(camera.mount).id
         model.cam_pos[id] = camera.position
@@ -257,8 +262,7 @@ def _write_robot(built: Built, scene: Scene) -> None:
     model.actuator_forcerange[fingers] *= dynamics.grip_force
 
 
-def write_lights(model: mujoco.MjModel, lights: Lights) -> None:
-    """Set the lamps."""
+def _write_lights(model: mujoco.MjModel, lights: Lights) -> None:
     model.vis.headlight.ambient[:] = lights.ambient
     model.vis.headlight.diffuse[:] = 0.0
     model.vis.headlight.specular[:] = 0.0

@@ -10,7 +10,7 @@ import numpy as np
 
 from oodbench.catalogue import ObjectAsset
 from oodbench.errors import OodbenchError
-from oodbench.scene import Actuation, Event, Move, Push, Relight, Say, Scene
+from oodbench.scene import Actuation, Event, Move, Push, Restage, Say, Scene
 from oodbench.seeding import generator
 from oodbench.sim import build, render, sensors
 from oodbench.sim.build import LEFT_FINGER, NOBODY, RIGHT_FINGER, TABLE, Built
@@ -39,7 +39,7 @@ class World:
 
     def reset(self, scene: Scene) -> None:
         """Set the world to the start of `scene`."""
-        self._scene = scene
+        self._scene = self._staged = scene
         self.built, self.data, self._shown_data = self._model(build.topology(scene))
         self.model = self.built.model
         build.write(self.built, scene)
@@ -150,8 +150,10 @@ class World:
                 self.data.qvel[self._velocity(event.object)][:3] += np.asarray(event.impulse) / mass
             case Say():
                 self.instruction = event.text
-            case Relight():
-                build.write_lights(self.model, event.lights)
+            case Restage():
+                new = {name: getattr(event, name) for name in ("lights", "cameras", "surfaces")}
+                self._staged = self._staged.but(**{name: value for name, value in new.items() if value is not None})
+                build.write_stage(self.model, self._staged)
 
     def _velocity(self, id: str) -> slice:
         """Of a free object: the six velocities in qvel."""
@@ -197,7 +199,7 @@ class World:
         as_seen: of the moment that the policy is shown, where the scene delays or drops observations.
         """
         data = self._seen_data() if as_seen else self.data
-        return self._renderer.render(self.built, data, self.scene, camera, size, kind)
+        return self._renderer.render(self.built, data, self._staged, camera, size, kind)
 
     def see(self, camera: str, size: int) -> np.ndarray:
         """The picture as the policy gets it, (size, size, 3) uint8."""

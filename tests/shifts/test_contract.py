@@ -17,7 +17,7 @@ from oodbench.understand import disagreement
 SEVERITIES = (0.0, 1.0, 3.0, 5.0)
 SEEDS = (0, 1, 2)
 # Their severity counts things, so that whole steps are what they are made of. Every other semantic shift does, too.
-COUNTING = {"visual.clutter", "execution.action-latency", "execution.stale-observations"}
+COUNTING = {"visual.clutter", "execution.obstacle", "execution.action-latency", "execution.stale-observations"}
 CONTINUOUS_SEMANTIC = {"semantic.other-goal", "semantic.correction"}
 FAMILIES = [name for name in TASKS.names() if not name.startswith("think-")] + ["think-shape", "think-parity"]
 CELLS = [

@@ -8,7 +8,7 @@ import pytest
 from oodbench.errors import OodbenchError
 from oodbench.policies.base import EpisodeInfo
 from oodbench.policies.experts import ReadingExpert as Expert
-from oodbench.scene import Corruption, Move, Push, Relight
+from oodbench.scene import Corruption, Move, Push, Restage
 from oodbench.seeding import generator
 from oodbench.shift import ShiftSpec
 from oodbench.sim.world import World
@@ -264,7 +264,7 @@ def test_a_push_moves_the_hand_and_lets_it_come_back(world, scene):
 
 def test_the_light_can_change_in_mid_episode(world, scene):
     dark = scene.lights.but(ambient=(0.1, 0.1, 0.1), lamps=())
-    world.reset(scene.but(events=(Relight(step=2, lights=dark),)))
+    world.reset(scene.but(events=(Restage(step=2, lights=dark),)))
     means = []
     for _ in range(4):
         means.append(world.render(size=64).mean())
