@@ -90,7 +90,7 @@ class Role(_Data):
     kind: Kind
     region: Region
     asset: str | None = None  # always this one
-    different: str | None = None  # another role, from which its asset must differ
+    different: str | None = None  # another role, from which it must differ (objects: in colour and use as well)
     min_radius: float = 0.0  # of the things that may play it (m)
     max_radius: float = 1.0
     joint: tuple[float, float] = (0.0, 0.0)  # range of the initial position of its joint, as shares of the range
@@ -264,7 +264,7 @@ class Task(_Data):
         for role in self.role:
             pool = role.candidates("train")
             if role.different:
-                pool = [asset for asset in pool if asset != chosen[role.different]]
+                pool = [asset for asset in pool if _differ(asset, chosen[role.different])]
             if not pool:
                 raise SpecError(f"task {self.name!r}: no train object of kind {role.kind!r} for role {role.id!r}")
             chosen[role.id] = pool[self._stream(key, "asset", role.id).integers(len(pool))]
@@ -298,6 +298,13 @@ def is_clear(item: Object, others: tuple[Object, ...], gap: float = GAP) -> bool
         for other in others
         if other.id != item.id
     )
+
+
+def _differ(a: ObjectAsset, b: ObjectAsset) -> bool:
+    """Whether two things of one task are told apart by their names, and everyday objects by other words as well."""
+    if a.kind != "object":
+        return a != b
+    return a.category != b.category and a.colour != b.colour and a.affordance != b.affordance
 
 
 def label(item: Object) -> str:

@@ -7,7 +7,6 @@ and predicates. Raises nothing; `disagreement` says in words what does not fit.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 
@@ -89,7 +88,7 @@ def _plain(text: str) -> str:
 
 
 def _mended(words: str, scene: Scene) -> str:
-    """The words with each typo mended by the nearest word of the scene's wording and labels."""
+    """The words with every slip mended towards a word of the scene's wording and labels."""
     known = set(_plain(scene.instruction.wording).split())
     for item in scene.objects:
         known |= set(_plain(" ".join(_names(item, scene))).split())
@@ -97,10 +96,20 @@ def _mended(words: str, scene: Scene) -> str:
         known |= set(_plain(" ".join(option.words.values())).split())
     mended = []
     for word in words.split():
-        swapped = [other for other in sorted(known) if sorted(other) == sorted(word)]
-        near = [word] if word in known else swapped or difflib.get_close_matches(word, sorted(known), 1, 0.6)
+        near = [] if word in known else [other for other in sorted(known, key=len, reverse=True) if _slip(word, other)]
         mended.append(near[0] if near else word)
     return " ".join(mended)
+
+
+def _slip(typed: str, meant: str) -> bool:
+    """Whether `typed` is `meant` with one letter dropped, doubled, replaced or swapped with the next."""
+    for i in range(len(meant)):
+        head, tail = meant[:i], meant[i + 1 :]
+        doubled, swapped = head + 2 * meant[i] + tail, head + tail[:1] + meant[i] + tail[1:]
+        replaced = len(typed) == len(meant) and typed[:i] == head and typed[i + 1 :] == tail
+        if replaced or typed in (head + tail, doubled, swapped):
+            return True
+    return False
 
 
 def _names(item: Object, scene: Scene) -> list[str]:

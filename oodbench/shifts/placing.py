@@ -112,11 +112,12 @@ def outside(
         )
         return item.but(position=(x, y, item.position[2]), yaw=item.yaw + math.copysign(turn * severity, spin))
 
-    for _ in range(500):
-        *along, spin = context.rng.uniform(-1, 1, 3)
-        along = np.asarray(along) / np.abs(along).max()  # onto the border of a square
-        if all(_free(moved(level, along, spin), others) for level in LEVELS):
-            return moved(context.severity, along, spin)
+    for levels in (LEVELS, (context.severity,)):  # in a crowded scene only where it will be
+        for _ in range(500):
+            *along, spin = context.rng.uniform(-1, 1, 3)
+            along = np.asarray(along) / np.abs(along).max()  # onto the border of a square
+            if all(_free(moved(level, along, spin), others) for level in levels):
+                return moved(context.severity, along, spin)
     raise SpecError(f"{scene.key}: no free place for {item.asset} outside its region")
 
 

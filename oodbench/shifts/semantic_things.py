@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from oodbench.catalogue import OBJECTS, Kind, ObjectAsset, objects
 from oodbench.errors import SpecError
-from oodbench.scene import Object, Scene
+from oodbench.scene import Scene
 from oodbench.shift import Context, shift
 from oodbench.shifts import placing
-from oodbench.shifts.semantic_reference import called, names_an_object, with_others
-from oodbench.task import Task, is_clear
+from oodbench.shifts.semantic_reference import called, names_an_object
+from oodbench.task import Task
 
 NOVELTY = (
     "1 new colour or size, 2 new shape of a known category, 3 new category of a familiar shape, 4 new category and "
@@ -149,21 +151,19 @@ def other_goal(scene: Scene, context: Context) -> Scene:
     """What demonstrations would handle lies in its usual place, and something else is asked for."""
     me = scene.goal.manipulated[0]
     usual = scene.object(me)
-    limit = context.task.handled.max_radius
-    crowded = with_others(scene, context, lambda a: a.radius > limit, 1)
-    asset = crowded.object("other-1").asset
     decoy = usual.but(id="other-1")
     rest = tuple(o for o in scene.objects if o.id != me)
-    asked = _beyond(scene, usual.but(asset=asset), context, (*rest, decoy))
+    present = {o.asset for o in scene.objects}
+    pool = [a for a in context.task.handled.candidates("train") if a.name not in present]
+    for asset in placing.shuffled(pool, context):
+        with contextlib.suppress(SpecError):  # a long one may find no room where a short one does
+            region, item = context.task.handled.region, usual.but(asset=asset.name)
+            asked = placing.outside(scene, item, region, BEYOND, 0.0, context, (*rest, decoy))
+            break
+    else:
+        raise SpecError(f"{scene.key}: no free place for another object")
     swapped = scene.but(
         objects=(*(asked if o.id == me else o for o in scene.objects), decoy),
         goal=scene.goal.but(habit=tuple(text.replace(f"({me}", "(other-1") for text in scene.goal.success)),
     )
-    return called(swapped, context, OBJECTS.get(asset).label)
-
-
-def _beyond(scene: Scene, item: Object, context: Context, others: tuple[Object, ...]) -> Object:
-    region = context.task.named(item.id).region
-    placed = placing.outside(scene, item, region, BEYOND, 0.0, context, others)
-    assert is_clear(placed, others)
-    return placed
+    return called(swapped, context, asset.label)
