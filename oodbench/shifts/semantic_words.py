@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import string
+from functools import lru_cache
 
 import numpy as np
 
+from oodbench.catalogue import OBJECTS
 from oodbench.errors import SpecError
 from oodbench.scene import Scene
 from oodbench.shift import Context, shift
@@ -58,23 +60,36 @@ def paraphrase(scene: Scene, context: Context) -> Scene:
 )
 def typos(scene: Scene, context: Context) -> Scene:
     """The request is typed badly; fractional severities round up."""
-    letters = list(scene.instruction.text)
-    words = [found.span() for found in re.finditer(r"[a-zA-Z]{3,}", scene.instruction.text)]
-    words = [words[i] for i in context.rng.permutation(len(words))]
-    places = [int(context.rng.integers(start, end - 1)) for start, end in words]
-    kinds, picks = context.rng.integers(4, size=len(places)), context.rng.integers(6, size=len(places))
-    for place, kind, pick in [*zip(places, kinds, picks, strict=True)][: context.level]:
-        here, after = letters[place], letters[place + 1]
-        if kind == 0 and here != after:
-            letters[place], letters[place + 1] = after, here
-        elif kind == 1:
-            letters[place] = ""
-        elif kind == 2:
-            letters[place] = 2 * here
-        else:
-            near = NEIGHBOURS[here.lower()]
-            letters[place] = near[pick % len(near)]
-    return scene.but(instruction=scene.instruction.but(text="".join(letters)))
+    words = re.split(r"([^a-zA-Z]+)", scene.instruction.text)
+    long = [i for i, word in enumerate(words) if len(word) >= 3 and word.isalpha()]
+    chosen = [long[i] for i in context.rng.permutation(len(long))]
+    draws = context.rng.random((len(chosen), 3))
+    for place, draw in [*zip(chosen, draws, strict=True)][: context.level]:
+        words[place] = slipped(words[place], *draw)
+    return scene.but(instruction=scene.instruction.but(text="".join(words)))
+
+
+def slipped(word: str, kind: float, where: float, which: float) -> str:
+    """`word` with one slip, chosen by three numbers in [0, 1); never one that makes another word of oodbench's."""
+    i = int(where * (len(word) - 1))
+    near = NEIGHBOURS[word[i].lower()]
+    slips = (
+        word[:i] + word[i + 1] + word[i] + word[i + 2 :],
+        word[:i] + word[i + 1 :],
+        word[:i] + near[int(which * len(near))] + word[i + 1 :],
+        word[: i + 1] + word[i:],
+    )
+    first = int(kind * len(slips))
+    good = [slip for slip in (*slips[first:], *slips[:first]) if slip != word and slip not in _vocabulary()]
+    return good[0]
+
+
+@lru_cache(maxsize=1)
+def _vocabulary() -> frozenset[str]:
+    """All words that instructions are made of."""
+    texts = [wording.text for task in TASKS for wording in task.wording] + [asset.label for asset in OBJECTS]
+    options = [text for task in TASKS for option in task.option for text in option.words.values()]
+    return frozenset(re.findall(r"[a-zA-Z]+", " ".join(texts + options)))
 
 
 @shift(
