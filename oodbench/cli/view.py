@@ -9,7 +9,7 @@ import typer
 
 
 def view(
-    shift: Annotated[str, typer.Argument(help="a shift, or 'objects', 'textures' or 'tasks'")],
+    shift: Annotated[str, typer.Argument(help="a shift, an axis, or 'objects', 'textures' or 'tasks'")],
     task: Annotated[list[str] | None, typer.Option("--task", help="only these tasks")] = None,
     severities: Annotated[str, typer.Option(help="columns")] = "0,1,3,5",
     seed: Annotated[int, typer.Option(help="the scene")] = 0,
@@ -17,12 +17,13 @@ def view(
     camera: Annotated[str, typer.Option(help="image or wrist_image")] = "image",
     out: Annotated[Path | None, typer.Option(help="PNG to write (default: <shift>.png)")] = None,
 ) -> None:
-    """Draw a contact sheet: a row a task, a column a severity; or all objects, textures or tasks.
+    """Draw a contact sheet: a row a task, or a shift of an axis; a column a severity. Or all objects, textures, tasks.
 
     Example: oodbench view visual.lighting --severities 0,1,2,3,4,5 --out lighting.png
     """
     from oodbench.errors import SpecError
     from oodbench.report import sheets
+    from oodbench.shift import AXES
 
     if shift in ("objects", "textures", "tasks"):
         sheet = {"objects": sheets.objects, "textures": sheets.textures, "tasks": sheets.tasks}[shift]()
@@ -31,7 +32,10 @@ def view(
             levels = [float(part) for part in severities.split(",")]
         except ValueError:
             raise SpecError(f"severities {severities!r}: must be numbers with commas, e.g. 0,1,3,5") from None
-        sheet = sheets.shift(shift, task or None, levels, seed=seed, size=size, camera=camera)
+        if shift in AXES:
+            sheet = sheets.axis(shift, levels, seed=seed, size=size)
+        else:
+            sheet = sheets.shift(shift, task or None, levels, seed=seed, size=size, camera=camera)
     path = out or Path(f"{shift}.png")
     sheet.save(path, quality=88)
     typer.echo(str(path))

@@ -6,14 +6,15 @@ import math
 import textwrap
 from collections.abc import Sequence
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from oodbench import catalogue
-from oodbench.scene import Object, Robot, Scene
-from oodbench.shift import ShiftSpec
+from oodbench.scene import Event, Move, Object, Push, Robot, Say, Scene
+from oodbench.shift import SHIFTS, ShiftSpec
 from oodbench.sim import textures as pictures
 from oodbench.sim.world import World
-from oodbench.task import TASKS
+from oodbench.task import TASKS, Task
 
 MARGIN = 6
 INK, PAPER = (30, 32, 36), (250, 250, 248)
@@ -23,17 +24,40 @@ def shift(
     name: str, task_names: Sequence[str] | None, severities: Sequence[float], *, seed: int, size: int, camera: str
 ) -> Image.Image:
     """A row a task, a column a severity of one shift; the instruction below each picture."""
+    world, spec = World("high"), SHIFTS.get(name)
+    chosen = [TASKS.get(task) for task in task_names] if task_names else [t for t in TASKS if spec.applies(t)]
+    return _grid([_row(world, task, name, severities, seed, size, camera) for task in chosen], size)
+
+
+def _row(
+    world: World, task: Task, name: str, severities: Sequence[float], seed: int, size: int, camera: str
+) -> list[tuple[Image.Image, str]]:
+    plain, row = task.sample(seed), []
+    for level in severities:
+        scene = ShiftSpec.parse(name, level).apply(plain, task=task)
+        world.reset(scene)
+        _wait(world, scene)
+        row.append((_picture(world, camera, size), f"{task.name}, {name} @ {level:g}\n{_facts(scene, plain)}"))
+    return row
+
+
+def _wait(world: World, scene: Scene) -> None:
+    """Let pass what is to happen in mid-episode, so that the picture shows it."""
+    moments = [event.step for event in scene.events if not isinstance(event, Say)]
+    moments += [corruption.since for corruption in scene.sensors.corruptions if corruption.since]
+    while moments and world.steps <= max(moments) + 3:
+        world.step(np.zeros(7))
+
+
+def axis(name: str, severities: Sequence[float], *, seed: int, size: int) -> Image.Image:
+    """A row a shift of one axis, each in another task, a column a severity."""
     world = World("high")
+    families = [task for task in TASKS if task.concept is None]
     rows = []
-    for task_name in task_names or TASKS.names():
-        task = TASKS.get(task_name)
-        plain = task.sample(seed)
-        row = []
-        for level in severities:
-            scene = ShiftSpec.parse(name, level).apply(plain, task=task)
-            world.reset(scene)
-            row.append((_picture(world, camera, size), f"{task_name}, {name} @ {level:g}\n{_facts(scene, plain)}"))
-        rows.append(row)
+    for turn, shift in enumerate(s for s in SHIFTS if s.axis == name):
+        able = [task for task in families if shift.applies(task)]
+        task = able[turn % len(able)]
+        rows.append(_row(world, task, shift.name, severities, seed, size, "image"))
     return _grid(rows, size)
 
 
@@ -89,12 +113,31 @@ def _picture(world: World, camera: str, size: int) -> Image.Image:
 
 def _facts(scene: Scene, plain: Scene) -> str:
     """What a picture does not show: the instruction, and what happens later."""
-    notes = [scene.instruction.text]
-    if scene.timing.action_delay:
-        notes.append(f"[actions {50 * scene.timing.action_delay} ms late]")
-    if scene.events != plain.events:
-        notes.append(f"[{len(scene.events)} event(s)]")
+    notes = [scene.instruction.text or "(no words)"]
+    notes += [f"[step {e.step}: {_happening(e)}]" for e in scene.events]
+    for part in ("dynamics", "actuation", "timing"):
+        before = getattr(plain, part)
+        notes += [f"[{name} {_short(value)}]" for name, value in getattr(scene, part) if value != getattr(before, name)]
+    for name in ("state_noise", "delay", "loss"):
+        value = getattr(scene.sensors, name)
+        notes += [f"[observations: {name} {_short(value)}]"] if value else []
     return "\n".join(notes)
+
+
+def _happening(event: Event) -> str:
+    match event:
+        case Say():
+            return event.text
+        case Move():
+            return f"{event.object} moves"
+        case Push():
+            return f"{event.object} is pushed"
+    return "light, view or surfaces change"
+
+
+def _short(value: object) -> str:
+    values = value if isinstance(value, tuple) else (value,)
+    return " ".join(f"{v:.3g}" for v in values)
 
 
 def _grid(rows: list[list[tuple[Image.Image, str]]], size: int) -> Image.Image:

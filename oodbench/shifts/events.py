@@ -95,7 +95,7 @@ def bump(scene: Scene, context: Context) -> Scene:
     applies=lambda task: task.handled.kind in ("object", "block"),
 )
 def obstacle(scene: Scene, context: Context) -> Scene:
-    """Something is put in the way while the robot handles the object; fractional severities round up."""
+    """Something new is put on the table while the robot handles the object; fractional severities round up."""
     labels = {OBJECTS.get(item.asset).label for item in scene.objects}
     pool = sorted((a for a in objects("object", context.split) if a.label not in labels), key=lambda a: a.height)
     fifth = len(pool) / 5

@@ -9,13 +9,14 @@ import numpy as np
 
 from oodbench.catalogue import OBJECTS, ObjectAsset
 from oodbench.errors import SpecError
-from oodbench.scene import Object, Scene
+from oodbench.scene import Camera, Object, Scene
 from oodbench.shift import LEVELS, Context
-from oodbench.task import Region, is_clear
+from oodbench.task import CAMERAS, Region, is_clear
 
 ROOM = 0.05  # between an added object and anything else (m): the hand is wider than the fingers
 TABLE_AREA = ((-0.26, 0.15), (-0.34, 0.34))  # where objects may be added: x and y ranges (m)
 REACH = ((-0.33, 0.16), (-0.34, 0.34))  # where things to be handled may be (m)
+VISIBLE = 0.92  # share of the half picture in which added objects must have their middle
 LANE = 0.09  # half the width of the way along which something is pushed (m)
 
 
@@ -53,14 +54,27 @@ def stand_clear(
     context: Context,
     accept: Callable[[Object], bool] = lambda item: True,
 ) -> Object | None:
-    """A place on the table away from everything else, or None when there is none."""
+    """A place on the table away from everything else and in the training view, or None when there is none."""
     for room in (ROOM, ROOM / 2):
         for _ in range(200):
             x, y = (context.rng.uniform(low, high) for low, high in TABLE_AREA)
             item = Object(id=id, asset=asset.name, position=(x, y, 0.0), yaw=context.rng.uniform(-math.pi, math.pi))
-            if is_clear(item, others, room) and not in_lane(item, scene) and accept(item):
+            visible = in_view(CAMERAS[0], item.position)
+            if is_clear(item, others, room) and not in_lane(item, scene) and accept(item) and visible:
                 return item
     return None
+
+
+def in_view(camera: Camera, point: tuple[float, float, float]) -> bool:
+    """Whether a camera of the room has `point` in its picture, and not at its very edge."""
+    forward = np.asarray(camera.target) - camera.position
+    right = np.cross(forward, camera.up)
+    away = np.asarray(point) - camera.position
+    depth = away @ forward / np.linalg.norm(forward)
+    across = away @ right / np.linalg.norm(right)
+    up = away @ np.cross(right, forward) / np.linalg.norm(np.cross(right, forward))
+    edge = VISIBLE * depth * math.tan(math.radians(camera.fovy / 2))
+    return bool(depth > 0 and abs(across) < edge and abs(up) < edge)
 
 
 def in_lane(item: Object, scene: Scene) -> bool:

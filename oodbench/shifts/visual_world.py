@@ -278,18 +278,6 @@ def robot_colour(scene: Scene, context: Context) -> Scene:
     return scene.but(robot=scene.robot.but(tint=tuple(1 - weight + weight * vivid)))
 
 
-def _in_view(camera: Camera, point: tuple[float, float, float]) -> bool:
-    """Whether a camera of the room has `point` in its picture, and not at its very edge."""
-    forward = np.asarray(camera.target) - camera.position
-    right = np.cross(forward, camera.up)
-    away = np.asarray(point) - camera.position
-    depth = away @ forward / np.linalg.norm(forward)
-    across = away @ right / np.linalg.norm(right)
-    up = away @ np.cross(right, forward) / np.linalg.norm(np.cross(right, forward))
-    edge = 0.93 * depth * math.tan(math.radians(camera.fovy / 2))
-    return bool(depth > 0 and abs(across) < edge and abs(up) < edge)
-
-
 @shift(
     "visual.clutter",
     channels=("objects",),
@@ -323,7 +311,7 @@ def _aside(
         x, y = (context.rng.uniform(low, high) for low, high in TABLE_TOP)
         item = Object(id=id, asset=asset.name, position=(x, y, 0.0), yaw=context.rng.uniform(-math.pi, math.pi))
         handled = all(low < v < high for v, (low, high) in zip((x, y), WORKSPACE, strict=True))
-        if not handled and is_clear(item, placed) and (not seen or _in_view(scene.cameras[0], item.position)):
+        if not handled and is_clear(item, placed) and (not seen or placing.in_view(scene.cameras[0], item.position)):
             return item
     return None
 
