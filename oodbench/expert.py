@@ -17,6 +17,7 @@ import numpy as np
 from oodbench.errors import OodbenchError
 from oodbench.motion import CAREFUL, CLOSE, FREE, OPEN, PATIENCE, PRECISE, PULLING, Mover, Script
 from oodbench.policies.base import EpisodeInfo, PolicySpec
+from oodbench.seeding import generator
 from oodbench.sim.observation import Observation
 from oodbench.sim.predicates import Condition
 
@@ -41,9 +42,31 @@ class Expert(Mover):
         return next(self._script)[None]
 
     def goal(self, episode: EpisodeInfo) -> list[Condition]:
-        """What to reach: the conditions of the scene's goal."""
+        """What to reach: the scene's goal; told nothing, something plausible."""
         scene = self.world.scene
+        if not scene.instruction.informative:
+            return self.guess(episode)
         return [Condition.parse(text, [item.id for item in scene.objects]) for text in scene.goal.success]
+
+    def guess(self, episode: EpisodeInfo) -> list[Condition]:
+        """The goal with each object replaced by one that could be meant: of the same kind, each as likely."""
+        scene, assets = self.world.scene, self.world.built.assets
+        rng = generator("guess", episode.seed)
+        texts = scene.goal.success
+        if scene.goal.options:
+            texts = (scene.goal.options[rng.integers(len(scene.goal.options))],)
+        chosen: dict[str, str] = {}
+        guessed = []
+        for condition in (Condition.parse(text, list(assets)) for text in texts):
+            args: list[str | float] = []
+            for arg in condition.args:
+                if isinstance(arg, str) and arg not in chosen:
+                    alike = [id for id, asset in assets.items() if asset.kind == assets[arg].kind]
+                    free = [id for id in alike if id not in chosen.values()]
+                    chosen[arg] = free[rng.integers(len(free))]
+                args.append(chosen[arg] if isinstance(arg, str) else arg)
+            guessed.append(Condition(condition.name, tuple(args)))
+        return guessed
 
     def _reach(self, goal: list[Condition]) -> Script:
         """Reach the conditions in their order, and again when one is undone."""

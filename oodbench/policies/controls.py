@@ -52,7 +52,7 @@ def _from_experts(name: str) -> Callable[..., Any]:
     return make
 
 
-POLICIES.add("expert", _from_experts("ReadingExpert"))
+POLICIES.add("expert", _from_experts("Expert"))
 POLICIES.add("expert-noisy", _from_experts("NoisyExpert"))
 POLICIES.add("expert-slow", _from_experts("SlowExpert"))
 POLICIES.add("expert-blind", _from_experts("BlindExpert"))

@@ -16,42 +16,14 @@ CHUNK = 8
 DEMO_SEED = 0
 
 
-class ReadingExpert(Expert):
-    """The expert: privileged, scripted, the upper bound. Told nothing, it picks something plausible."""
-
-    def goal(self, episode: EpisodeInfo) -> list[Condition]:
-        conditions = super().goal(episode)
-        return conditions if self.world.scene.instruction.informative else self.guess(episode)
-
-    def guess(self, episode: EpisodeInfo) -> list[Condition]:
-        """The goal with each object replaced by one that could be meant: of the same kind, each as likely."""
-        scene, assets = self.world.scene, self.world.built.assets
-        rng = generator("guess", episode.seed)
-        texts = scene.goal.success
-        if scene.goal.options:
-            texts = (scene.goal.options[rng.integers(len(scene.goal.options))],)
-        chosen: dict[str, str] = {}
-        guessed = []
-        for condition in (Condition.parse(text, list(assets)) for text in texts):
-            args: list[str | float] = []
-            for arg in condition.args:
-                if isinstance(arg, str) and arg not in chosen:
-                    alike = [id for id, asset in assets.items() if asset.kind == assets[arg].kind]
-                    free = [id for id in alike if id not in chosen.values()]
-                    chosen[arg] = free[rng.integers(len(free))]
-                args.append(chosen[arg] if isinstance(arg, str) else arg)
-            guessed.append(Condition(condition.name, tuple(args)))
-        return guessed
-
-
-class BlindExpert(ReadingExpert):
+class BlindExpert(Expert):
     """The expert without language: of the things that could be meant, it takes any."""
 
     def goal(self, episode: EpisodeInfo) -> list[Condition]:
         return self.guess(episode)
 
 
-class NoisyExpert(ReadingExpert):
+class NoisyExpert(Expert):
     """The expert with noisy perception: every object seems to be a centimetre or so from where it is."""
 
     def reset(self, episode: EpisodeInfo) -> None:
@@ -65,7 +37,7 @@ class NoisyExpert(ReadingExpert):
         return point + self._offsets[id]
 
 
-class SlowExpert(ReadingExpert):
+class SlowExpert(Expert):
     """The expert with slow reactions: a quarter of the speed, and 0.6 seconds of rest before every movement."""
 
     pace, reaction = PACE, REACTION
@@ -95,13 +67,12 @@ class DemoReplay:
 
 def demonstration(task_name: str, seed: int) -> np.ndarray:
     """The expert's actions, (n, 7), in the training scene of `seed` (stream namespace "demo")."""
-    from oodbench.policies.base import EpisodeInfo
     from oodbench.sim.build import CONTROL_HZ
     from oodbench.sim.world import World
     from oodbench.task import TASKS
 
     scene = TASKS.get(task_name).sample(seed, "demo")
-    world, expert = World("fast"), ReadingExpert()
+    world, expert = World("fast"), Expert()
     world.reset(scene)
     expert.bind(world)
     expert.reset(EpisodeInfo(task_name, scene.instruction.text, seed, scene.timing.horizon, CONTROL_HZ))

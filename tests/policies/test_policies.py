@@ -11,10 +11,12 @@ from oodbench.policies import EpisodeInfo, PolicySpec
 from oodbench.policies.base import check_actions
 from oodbench.policies.controls import POLICIES
 from oodbench.policies.loading import load_policy, spec_of
-from oodbench.run.episode import play
+from oodbench.run.episode import play, play_scene
+from oodbench.run.records import EpisodeRecord
 from oodbench.shift import ShiftSpec
 from oodbench.sim.world import World
 from oodbench.suite import SUITES, Episode
+from oodbench.task import TASKS
 
 INFO = EpisodeInfo("put-on", "put the carrot on the plate", 5, 10, 20.0)
 
@@ -160,3 +162,64 @@ def test_torch_like_tensors_are_taken():
 
     record = play(World("fast"), P(), Episode("stack", ShiftSpec(), 0), SUITES.get("quick"))
     assert record.error is None
+
+
+def _rate(world, policy, task, shift, seeds):
+    base, name = TASKS.get(task), load_policy(policy).make()
+    wins, choices = 0, []
+    for seed in seeds:
+        scene = ShiftSpec.parse(shift).apply(base.sample(seed, "controls"), task=base)
+        record = EpisodeRecord(task=task, shift=shift, severity=0.0, seed=seed, axis="id")
+        done = play_scene(world, name, scene, "settled", record)
+        assert done.error is None, done.error
+        wins += bool(done.success)
+        choices.append(done.choice)
+    return wins / len(seeds), choices
+
+
+def test_without_language_one_board_is_as_good_as_another():
+    world = World("fast")
+    rate, choices = _rate(world, "expert-blind", "think-shape", "none", range(45))
+    assert 0.1 < rate < 0.6
+    assert len(set(choices)) == 3, "it always goes to the same side"
+    assert None not in choices, "it can place"
+    assert _rate(world, "expert", "think-shape", "none", range(6))[0] == 1.0
+
+
+def test_the_expert_told_nothing_is_as_good_as_a_guess():
+    world = World("fast")
+    told, _ = _rate(world, "expert", "lift", "semantic.reference-category@2", range(12))
+    blank, _ = _rate(world, "expert", "lift", "semantic.reference-category@2+control.blank@1", range(12))
+    assert told == 1.0
+    assert blank < 0.8
+
+
+def test_controls_order_on_a_task_that_needs_words():
+    """The expert, then one that sees badly, then one that cannot read, then memory, then nothing."""
+    world = World("fast")
+    shift = "semantic.similar-distractors@3"
+    rates = [_rate(world, name, "put-on", shift, range(16))[0] for name in ("expert", "expert-noisy", "expert-blind")]
+    assert rates[0] >= 0.9
+    assert rates[0] >= rates[1] > rates[2]
+    assert _rate(world, "replay", "put-on", shift, range(8))[0] <= 0.25
+    assert _rate(world, "no-op", "put-on", shift, range(4))[0] == 0.0
+
+
+def test_a_slow_expert_needs_longer():
+    world = World("fast")
+    steps = {}
+    for name in ("expert", "expert-slow"):
+        policy, task = load_policy(name).make(), TASKS.get("lift")
+        record = EpisodeRecord(task="lift", shift="none", severity=0.0, seed=0, axis="id")
+        steps[name] = play_scene(world, policy, task.sample(0), "settled", record).steps
+    assert steps["expert-slow"] > 2 * steps["expert"]
+
+
+def test_replay_plays_the_same_whatever_it_sees():
+    policy = load_policy("replay").make()
+    acted = []
+    for _ in range(2):
+        policy.reset(EpisodeInfo("lift", "", 0, 120, 20.0))
+        acted.append([policy.act(None) for _ in range(8)])
+    assert np.array_equal(acted[0], acted[1])
+    assert np.abs(acted[0]).sum() > 0

@@ -138,3 +138,27 @@ def test_the_gap_is_paired_by_scene(tmp_path, runs):
                 scenes.append(plain[0] - sum(shifted) / len(shifted))
         by_hand.append(sum(scenes) / len(scenes))
     assert run.gap.value == pytest.approx(sum(by_hand) / 3)
+
+
+def test_think_and_language_are_reported(cli, tmp_path):
+    """Placing apart from choosing, the score corrected for chance, and what words are worth."""
+    kept = []
+    for seed in range(30):
+        chosen = seed % 3
+        common = {"task": "think-shape", "severity": 0.0, "seed": seed, "steps": 9}
+        choice = f"on(target, {('left', 'middle', 'right')[chosen]})"
+        kept.append(EpisodeRecord(shift="none", axis="id", success=chosen == 0, choice=choice, **common))
+        common = {"task": "put-on", "seed": seed, "steps": 9}
+        kept.append(EpisodeRecord(shift="none", severity=0.0, axis="id", success=True, **common))
+        for name in ("control.blank", "control.scrambled"):
+            kept.append(EpisodeRecord(shift=name, severity=1.0, axis="control", success=chosen == 0, **common))
+    _write(tmp_path / "it", "it", 1.0)
+    (tmp_path / "it" / "episodes.jsonl").write_text("".join(record.model_dump_json() + "\n" for record in kept))
+    (found,) = json.loads(cli("report", "it", "--format", "json").stdout)
+    assert found["think"]["think-shape"]["value"] == pytest.approx(0.0)
+    assert found["language_use"]["none"]["value"] == pytest.approx(2 / 3)
+    assert found["ood"]["n"] == 0, "controls are no shifts to withstand"
+    text = cli("report", "it", "--format", "markdown").stdout
+    assert "| it | think-shape | 100.0 %, n 30 | 33.3 %, n 30 | 0.00 (" in text
+    cli("report", "it", "--out", "page.html")
+    assert "Language use" in (tmp_path / "page.html").read_text()

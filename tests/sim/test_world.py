@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from oodbench.errors import OodbenchError
+from oodbench.expert import Expert
 from oodbench.policies.base import EpisodeInfo
-from oodbench.policies.experts import ReadingExpert as Expert
 from oodbench.scene import Corruption, Move, Push, Restage
 from oodbench.seeding import generator
 from oodbench.shift import ShiftSpec

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as oracle
 
+from oodbench.stats.choice import chance_corrected, corrected_interval
 from oodbench.stats.clustered import clustered_mean
+from oodbench.stats.language import language_use
 from oodbench.stats.rates import Rate, wilson
 from oodbench.stats.severity import area_under
 
@@ -62,3 +64,32 @@ def test_area_of_a_flat_curve_is_its_height(p):
 def test_area_by_hand():
     assert area_under({0: 1.0, 1: 0.5, 5: 0.0}) == pytest.approx((0.75 * 1 + 0.25 * 4) / 5)
     assert area_under({0: 1.0}) is None
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "options", "score"), [(1.0, 3, 1.0), (1 / 3, 3, 0.0), (0.5, 2, 0.0), (0.0, 3, -0.5)]
+)
+def test_chance_correction(accuracy, options, score):
+    assert chance_corrected(accuracy, options) == pytest.approx(score)
+
+
+def test_the_corrected_interval_of_a_guesser_holds_0():
+    """As often as 95 % says, over many guessers."""
+    rng = np.random.default_rng(0)
+    wins = rng.binomial(60, 1 / 3, 400)
+    held = [(i := corrected_interval(Rate(int(k), 60), 3)).low <= 0 <= i.high for k in wins]
+    assert 0.91 <= np.mean(held) <= 0.99
+
+
+def test_language_use_of_listeners_and_of_the_deaf():
+    deaf = [(1.0, 1.0)] * 10 + [(0.0, 0.0)] * 10
+    index, interval = language_use(deaf)
+    assert index == 0.0
+    assert interval.low == interval.high == 0.0
+    index, _ = language_use([(1.0, 0.0)] * 8)
+    assert index == 1.0
+    index, interval = language_use([(1.0, 0.5), (1.0, 0.0), (1.0, 1.0), (0.0, 0.0)] * 10)
+    assert index == pytest.approx(0.5)
+    assert interval.low < 0.5 < interval.high
+    assert language_use([(0.0, 1.0)]) == (None, None)
+    assert language_use([]) == (None, None)
