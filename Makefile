@@ -7,8 +7,9 @@ export MUJOCO_GL ?= egl
 
 GL_PACKAGES := libegl1 libgl1 libgles2 libegl-mesa0 libgl1-mesa-dri
 DEMO := runs/demo
+CONTROLS := expert expert-noisy expert-slow expert-blind replay random no-op
 
-.PHONY: demo test lint format setup gl docs clean
+.PHONY: demo test lint format setup gl docs audit controls clean
 
 setup: $(READY) gl
 
@@ -49,12 +50,22 @@ format: $(READY)
 
 # The pictures and tables in the documentation that are generated.
 docs: setup
-	$(BIN)/oodbench view tasks --out docs/tasks.jpg
-	$(BIN)/oodbench view objects --out docs/objects.jpg
-	for shift in unseen-object distractors; do $(BIN)/oodbench view semantic.$$shift --size 200 --out docs/semantic.$$shift.jpg; done
-	for shift in table-texture lighting camera-pose; do $(BIN)/oodbench view visual.$$shift --size 200 --out docs/visual.$$shift.jpg; done
-	for shift in object-pose robot-init; do $(BIN)/oodbench view execution.$$shift --size 200 --out docs/execution.$$shift.jpg; done
 	$(BIN)/python -m oodbench.report.catalogue
+	for what in tasks objects textures; do $(BIN)/oodbench view $$what --out docs/$$what.jpg; done
+	for axis in semantic visual execution; do $(BIN)/oodbench view $$axis --seed 1 --size 176 --out docs/$$axis.jpg; done
+
+# The fairness proofs of every cell: docs/audit.md. About half an hour on 2 cores.
+audit: setup
+	$(BIN)/oodbench audit --suite full-1 --run runs/audit-full-1 --out docs/audit.md
+
+# The controls on the standard suite and on VL-Think: docs/controls.md. About an hour on 2 cores.
+controls: setup
+	for policy in $(CONTROLS); do $(BIN)/oodbench run core-1 --policy $$policy --out runs/core-1/$$policy; done
+	for policy in expert expert-blind; do $(BIN)/oodbench run think-1 --policy $$policy --out runs/think-1/$$policy; done
+	for policy in expert expert-blind; do $(BIN)/oodbench run language-1 --policy $$policy --out runs/language-1/$$policy; done
+	$(BIN)/oodbench report $(CONTROLS:%=runs/core-1/%) --format markdown > docs/controls.md
+	for suite in think-1 language-1; do echo >> docs/controls.md; \
+	  $(BIN)/oodbench report runs/$$suite/expert runs/$$suite/expert-blind --format markdown >> docs/controls.md; done
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache

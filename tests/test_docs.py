@@ -1,5 +1,6 @@
 """What the documentation says is what the package does."""
 
+import json
 import re
 import subprocess
 import sys
@@ -8,23 +9,28 @@ from pathlib import Path
 import pytest
 
 from oodbench.catalogue import objects
-from oodbench.report.catalogue import refreshed
+from oodbench.shift import SHIFTS
+from oodbench.suite import SUITES
+from oodbench.task import TASKS
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def test_the_catalogue_of_shifts_is_up_to_date():
+def test_the_readmes_counts_are_true():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert refreshed(text) == text, "run `make docs`"
-
-
-def test_the_readmes_counts_of_objects_are_true():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    train, test, near, far = map(
-        int, re.search(r"(\d+) train and (\d+) test objects, (\d+) and (\d+) rec", text).groups()
-    )
+    counts = re.search(r"(\d+) train and (\d+) test objects, (\d+) and (\d+)\s+receptacles", text).groups()
+    train, test, near, far = map(int, counts)
     assert (train, test) == (len(objects("object", "train")), len(objects("object", "test")))
     assert (near, far) == (len(objects("receptacle", "train")), len(objects("receptacle", "test")))
+    core = re.search(r"(\d+) tasks, (\d+) shifts, severities 1, 3, 5, (\d+) episodes", text).groups()
+    plan = SUITES.get("core-1").plan()
+    shifts = {episode.shift.name for episode in plan} - {"none"}
+    assert tuple(map(int, core)) == (len({episode.task for episode in plan}), len(shifts), len(plan))
+
+
+def test_the_catalogue_names_every_shift_and_task():
+    text = (ROOT / "docs/catalogue.md").read_text(encoding="utf-8")
+    assert all(f"`{name}`" in text for name in [*SHIFTS.names(), *TASKS.names(), *SUITES.names()])
 
 
 def test_the_readmes_policy_runs(cli, tmp_path):
@@ -47,14 +53,29 @@ def test_contributings_shift_is_one_function_that_passes_the_contract():
         "from oodbench.task import TASKS\n"
         f"{code}\n"
         "task = TASKS.get('put-on'); plain = task.sample(0)\n"
-        "shifted = ShiftSpec.parse('execution.payload@5').apply(plain, task=task)\n"
-        "assert changed_channels(plain, shifted) == {'dynamics'}\n"
-        "assert shifted.dynamics.object_mass == 4.0\n"
+        "shifted = ShiftSpec.parse('execution.tilted-gravity@5').apply(plain, task=task)\n"
+        "assert changed_channels(plain, shifted) == {'actuation'}\n"
+        "assert shifted.actuation.bias[1] == -0.1\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-@pytest.mark.parametrize("command", ["run", "report", "view", "replay", "list", "doctor", "bench"])
+def test_contributings_task_is_one_file_that_the_expert_solves(cli, tmp_path):
+    """The worked example, sampled and played under a shift."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    code = re.search(r"```toml\n(version = 1\nsummary.*?)```", text, re.DOTALL)[1]
+    (tmp_path / "put-back.toml").write_text(code)
+    (tmp_path / "mine.toml").write_text(
+        'version = 1\nsummary = "mine"\n[[cells]]\ntasks = ["put-back.toml"]\nshifts = ["none"]\nepisodes = 2\n'
+        '[[cells]]\ntasks = ["put-back.toml"]\nshifts = ["semantic.distractors"]\nseverities = [3]\nepisodes = 2\n'
+    )
+    result = cli("run", "mine.toml", "--policy", "expert", "--json")
+    assert result.returncode == 0, result.stderr
+    axes = json.loads(result.stdout)["axes"]
+    assert axes["id"] == axes["semantic"] == {"successes": 2, "episodes": 2}
+
+
+@pytest.mark.parametrize("command", ["run", "report", "view", "replay", "audit", "list", "doctor", "bench"])
 def test_every_command_has_a_help_text_with_an_example(cli, command):
     shown = cli(command, "--help").stdout
     assert f"oodbench {command}" in shown
