@@ -7,6 +7,7 @@ export MUJOCO_GL ?= egl
 
 GL_PACKAGES := libegl1 libgl1 libgles2 libegl-mesa0 libgl1-mesa-dri
 DEMO := runs/demo
+SHOWN := visual.table-texture,visual.light-direction,semantic.reference-spatial,semantic.unseen-object,execution.robot-init
 CONTROLS := expert expert-noisy expert-slow expert-blind replay random no-op
 
 .PHONY: demo test lint format setup gl docs audit controls clean
@@ -52,6 +53,7 @@ format: $(READY)
 docs: setup
 	$(BIN)/python -m oodbench.report.catalogue
 	for what in tasks objects textures; do $(BIN)/oodbench view $$what --out docs/$$what.jpg; done
+	$(BIN)/oodbench view $(SHOWN) --seed 1 --size 200 --out docs/some-shifts.jpg
 	for axis in semantic visual execution; do $(BIN)/oodbench view $$axis --seed 1 --size 176 --out docs/$$axis.jpg; done
 
 # The fairness proofs of every cell: docs/audit.md. About half an hour on 2 cores.

@@ -9,7 +9,9 @@ import typer
 
 
 def view(
-    shift: Annotated[str, typer.Argument(help="a shift, an axis, or 'objects', 'textures' or 'tasks'")],
+    shift: Annotated[
+        str, typer.Argument(help="a shift, several with commas, an axis, or 'objects', 'textures', 'tasks'")
+    ],
     task: Annotated[list[str] | None, typer.Option("--task", help="only these tasks")] = None,
     severities: Annotated[str, typer.Option(help="columns")] = "0,1,3,5",
     seed: Annotated[int, typer.Option(help="the scene")] = 0,
@@ -23,7 +25,7 @@ def view(
     """
     from oodbench.errors import SpecError
     from oodbench.report import sheets
-    from oodbench.shift import AXES
+    from oodbench.shift import AXES, SHIFTS
 
     if shift in ("objects", "textures", "tasks"):
         sheet = {"objects": sheets.objects, "textures": sheets.textures, "tasks": sheets.tasks}[shift]()
@@ -32,8 +34,9 @@ def view(
             levels = [float(part) for part in severities.split(",")]
         except ValueError:
             raise SpecError(f"severities {severities!r}: must be numbers with commas, e.g. 0,1,3,5") from None
-        if shift in AXES:
-            sheet = sheets.axis(shift, levels, seed=seed, size=size)
+        if shift in AXES or "," in shift:
+            names = shift.split(",") if "," in shift else [s.name for s in SHIFTS if s.axis == shift]
+            sheet = sheets.shifts(names, levels, seed=seed, size=size)
         else:
             sheet = sheets.shift(shift, task or None, levels, seed=seed, size=size, camera=camera)
     path = out or Path(f"{shift}.png")

@@ -49,15 +49,14 @@ def _wait(world: World, scene: Scene) -> None:
         world.step(np.zeros(7))
 
 
-def axis(name: str, severities: Sequence[float], *, seed: int, size: int) -> Image.Image:
-    """A row a shift of one axis, each in another task, a column a severity."""
+def shifts(names: Sequence[str], severities: Sequence[float], *, seed: int, size: int) -> Image.Image:
+    """A row a shift, each in another task, a column a severity."""
     world = World("high")
     families = [task for task in TASKS if task.concept is None]
     rows = []
-    for turn, shift in enumerate(s for s in SHIFTS if s.axis == name):
-        able = [task for task in families if shift.applies(task)]
-        task = able[turn % len(able)]
-        rows.append(_row(world, task, shift.name, severities, seed, size, "image"))
+    for turn, name in enumerate(names):
+        able = [task for task in families if SHIFTS.get(name).applies(task)]
+        rows.append(_row(world, able[turn % len(able)], name, severities, seed, size, "image"))
     return _grid(rows, size)
 
 

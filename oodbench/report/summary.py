@@ -15,7 +15,7 @@ from oodbench.run import records
 from oodbench.run.folder import read_info
 from oodbench.run.records import AXES, PLAIN, EpisodeRecord
 from oodbench.stats.clustered import ClusteredMean, clustered_mean
-from oodbench.stats.rates import Rate
+from oodbench.stats.rates import Interval, Rate
 from oodbench.stats.severity import area_under
 
 FAILURES = (  # in the order in which an episode gets that far
@@ -179,6 +179,18 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f} %"
 
 
+def _words(run: RunSummary) -> dict[str, Any]:
+    """What the think tasks and the language controls show, where they were played."""
+    from oodbench.report import language  # it is built on this module
+
+    def around(value: float | None, interval: Interval | None) -> dict[str, Any]:
+        return {"value": value, "interval95": interval and [interval.low, interval.high]}
+
+    think = {row.task: around(row.score, row.interval) for row in language.think_rows(run)}
+    listening = {row.shift: around(row.index, row.interval) for row in language.listening_rows(run)}
+    return {"think": think, "language_use": listening}
+
+
 def as_json(runs: Iterable[RunSummary]) -> list[dict[str, Any]]:
     """For scripts: every number of the report."""
 
@@ -207,6 +219,7 @@ def as_json(runs: Iterable[RunSummary]) -> list[dict[str, Any]]:
                     {"task": t, "shift": s, "severity": v, **rate(Rate.of(r.success for r in kept))}
                     for (t, s, v), kept in run.cells.items()
                 ],
+                **_words(run),
             }
         )
     return found
