@@ -24,7 +24,10 @@ from oodbench.sim.predicates import Condition
 FINGERTIP = 0.025  # room for the fingertips over the top of what they come down on (m)
 HOVER = 0.09  # the gripper comes down from this far above a grasp (m)
 FINGER = 0.013  # from the point between the fingertips to the front of the fingers (m)
+GONE = 0.045  # an object that is this far aside of the descending hand is not where it was (m)
+UPRIGHT = 0.7  # cosine of the tilt beyond which an object has fallen over
 SLIPPED = 0.025  # a handle farther than this from the grip is lost (m)
+HALF_SHUT, HOLD = 0.75, 0.0  # gripper commands: from open to 5 cm in one step; no change
 LOW = 0.018  # height of the grip when the fingers push along the table (m)
 
 
@@ -162,7 +165,10 @@ class Expert(Mover):
             yield self.toward(up, self.hand_yaw(), CAREFUL)
 
     def _push_to(self, item: str, zone: str) -> Script:
-        """Cradle the puck between the open fingers from behind, and push it along the line to the zone."""
+        """Cradle the puck between the half-open fingers from behind, and push it along the line to the zone.
+
+        Half open, because wide open fingers wedge the puck between them by friction and carry it away.
+        """
         world = self.world
         here = lambda: self.seen(item, world.center(item))[:2]  # noqa: E731
         there = lambda: self.seen(zone, world.position(zone))[:2]  # noqa: E731
@@ -171,11 +177,15 @@ class Expert(Mover):
         yaw = self.nearer_yaw(math.atan2(way[1], way[0]) + math.pi / 2)
         behind = world.asset(item).radius + FINGER + 0.03
         clear = self._cruise_height() + 0.02
-        self.grip = OPEN
+        for self.grip in (OPEN, OPEN, HALF_SHUT, HOLD):
+            yield self.stay()
         start = lambda z: np.array([*(here() - behind * way), z])  # noqa: E731
         yield from self._rise(clear)
         yield from self.go(lambda: start(clear), yaw, FREE)
-        yield from self.go(lambda: start(LOW), yaw, CAREFUL)
+        gone = lambda: self._aside_of(start(LOW)) > GONE  # noqa: E731
+        yield from self.go(lambda: start(LOW), yaw, CAREFUL, give_up=gone)
+        if gone():
+            return
         sideways = np.array([-way[1], way[0]])
         contact = world.asset(item).radius + FINGER  # until it is known
         for _ in range(4 * PATIENCE):
@@ -263,7 +273,7 @@ class Expert(Mover):
         """Take hold of `item`; the generator's value says whether it is held."""
         world = self.world
         yaw = self._grasp_yaw(item)
-        grasp = lambda: self.seen(item, world.grasp_point(item))  # noqa: E731
+        grasp = lambda: self.seen(item, self._grasp_point(item))  # noqa: E731
         self.grip = OPEN
         clear = self._cruise_height(item) + 0.02
         top = world.position(item)[2] + world.asset(item).height + FINGERTIP
@@ -271,7 +281,10 @@ class Expert(Mover):
         if np.linalg.norm((world.grip_position - grasp())[:2]) > 0.03:
             yield from self._rise(clear)
         yield from self.go(above, yaw, FREE)
-        yield from self.go(grasp, yaw, CAREFUL, PRECISE)
+        gone = lambda: self._aside_of(grasp()) > GONE  # noqa: E731
+        yield from self.go(grasp, yaw, CAREFUL, PRECISE, give_up=gone)
+        if gone():  # it was moved away from under the hand, or fell over
+            return False
         self.grip = CLOSE
         for _ in range(PATIENCE // 2):
             yield self.stay()
@@ -333,6 +346,21 @@ class Expert(Mover):
         center = self.seen(id, world.center(id) if id in world.built.free else world.position(id))
         return np.array([*center[:2], world.position(id)[2] + height])
 
+    def _aside_of(self, point: np.ndarray) -> float:
+        """Horizontal distance of the hand from a point (m)."""
+        return float(np.linalg.norm((self.world.grip_position - point)[:2]))
+
+    def _grasp_point(self, item: str) -> np.ndarray:
+        """Where to take `item`; one that has fallen over, at its middle."""
+        if not self._lies(item):
+            return self.world.grasp_point(item)
+        x, y, z = self.world.center(item)
+        return np.array([x, y, max(z, LOW)])
+
+    def _lies(self, item: str) -> bool:
+        """Whether a free object has fallen over."""
+        return item in self.world.built.free and self.world.rotation(item)[2, 2] < UPRIGHT
+
     def _grasp_yaw(self, item: str) -> float:
         """The direction along which to close the fingers on `item`: of the two equal ones the nearer to the hand's.
 
@@ -346,6 +374,9 @@ class Expert(Mover):
             return self.nearer_yaw(own + world.joint(item) * way + asset.joint.handle_yaw, after=way / 2)
         if asset.joint:
             return self.nearer_yaw(own + asset.joint.handle_yaw)
+        if self._lies(item):
+            axis = world.rotation(item)[:, 2]
+            return self.nearer_yaw(math.atan2(axis[1], axis[0]) + math.pi / 2)
         if asset.grasp is None or asset.grasp.any_yaw:
             return self.hand_yaw()
         return self.nearer_yaw(own + asset.grasp.yaw)

@@ -49,7 +49,7 @@ def object_moved(scene: Scene, context: Context) -> Scene:
     unit="distance by which the object is moved when the gripper is 9 cm from it, or at step 60: 3 cm a level",
     source="LIBERO-PRO (near-grasp trigger at 9 cm); LIBERO-MAX (target relocation)",
     star_gen="VB-POSE",
-    applies=_handles_a_free_thing,
+    applies=lambda task: _handles_a_free_thing(task) and task.handled.kind != "puck",  # beside which the hand is
 )
 def object_snatched(scene: Scene, context: Context) -> Scene:
     """The object to be handled is moved away from under the gripper."""

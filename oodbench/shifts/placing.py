@@ -16,6 +16,7 @@ from oodbench.task import CAMERAS, Region, is_clear
 ROOM = 0.05  # between an added object and anything else (m): the hand is wider than the fingers
 TABLE_AREA = ((-0.26, 0.15), (-0.34, 0.34))  # where objects may be added: x and y ranges (m)
 REACH = ((-0.33, 0.16), (-0.34, 0.34))  # where things to be handled may be (m)
+BEHIND = -0.19  # nearer to the robot than this the hand does not get behind a puck (m)
 VISIBLE = 0.92  # share of the half picture in which added objects must have their middle
 LANE = 0.09  # half the width of the way along which something is pushed (m)
 
@@ -152,7 +153,8 @@ def displaced(scene: Scene, item: Object, step: float, context: Context, others:
 
 def _free(item: Object, others: tuple[Object, ...]) -> bool:
     within = all(low <= x <= high for x, (low, high) in zip(item.position[:2], REACH, strict=True))
-    return within and is_clear(item, others)
+    cramped = OBJECTS.get(item.asset).kind == "puck" and item.position[0] < BEHIND
+    return within and not cramped and is_clear(item, others)
 
 
 def shuffled(
