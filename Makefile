@@ -62,7 +62,8 @@ audit: setup
 
 # The controls on the standard suite and on VL-Think: docs/controls.md. About an hour on 2 cores.
 controls: setup
-	for policy in $(CONTROLS); do $(BIN)/oodbench run core-1 --policy $$policy --out runs/core-1/$$policy; done
+	for policy in expert expert-noisy expert-slow expert-blind; do $(BIN)/oodbench run core-1 --policy $$policy --out runs/core-1/$$policy; done
+	for policy in replay random no-op; do $(BIN)/oodbench run core-1 --policy $$policy --limit 2 --out runs/core-1/$$policy; done
 	for policy in expert expert-blind; do $(BIN)/oodbench run think-1 --policy $$policy --out runs/think-1/$$policy; done
 	for policy in expert expert-blind; do $(BIN)/oodbench run language-1 --policy $$policy --out runs/language-1/$$policy; done
 	$(BIN)/oodbench report $(CONTROLS:%=runs/core-1/%) --format markdown > docs/controls.md

@@ -64,7 +64,7 @@ class OodbenchEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
                 "image": image,
                 "wrist_image": image,
                 "state": spaces.Box(-STATE_BOUND, STATE_BOUND, dtype=np.float32),
-                "instruction": spaces.Text(max_length=256, charset=TEXT),
+                "instruction": spaces.Text(max_length=512, min_length=0, charset=TEXT),
             }
         )
         self.action_space = spaces.Box(-1.0, 1.0, (7,), np.float32)

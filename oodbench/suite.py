@@ -130,16 +130,6 @@ class Suite(_Data):
             raise SpecError(f"suite {self.name!r}: none of its shifts makes sense in any of its tasks")
         return list(plan.values())
 
-    def settings(self) -> dict[str, list[str]]:
-        """By the name of a setting: the shifts of its cells, with their severities."""
-        found: dict[str, list[str]] = {}
-        for block in self.cells:
-            if block.setting:
-                names = _expand("shift", block.shifts, [*SHIFTS.names(), "none"])
-                specs = [ShiftSpec.parse(name, s) for name in names for s in (block.severities or (None,))]
-                found.setdefault(block.setting, []).extend(str(spec) for spec in specs)
-        return found
-
 
 def _expand(kind: str, patterns: Iterable[str], names: list[str]) -> list[str]:
     """Names that match the patterns, in the order of the patterns. Compositions ("a+b") stand for themselves."""

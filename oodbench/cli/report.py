@@ -27,7 +27,7 @@ def report(
 
     from oodbench.errors import RunFolderError
     from oodbench.report import html, markdown, summary, terminal
-    from oodbench.report.language import listening_lines, think_lines
+    from oodbench.report.tables import extra_tables
 
     console = Console()
     loaded = summary.load(runs)
@@ -35,9 +35,8 @@ def report(
         console.print(terminal.axis_table({run.label: run.records for run in loaded}))
         if len(loaded) == 1 or console.width > 120:
             console.print(terminal.shift_table(loaded))
-        for title, lines in (("VL-Think", think_lines(loaded)), ("language use", listening_lines(loaded))):
-            if lines:
-                console.print(terminal.text_table(title, lines))
+        for title, _, lines in extra_tables(loaded):
+            console.print(terminal.text_table(title, lines))
     if format == "terminal":
         return
     target = out or (runs[0] if len(runs) == 1 else Path()) / "report.html"

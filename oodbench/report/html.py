@@ -14,21 +14,13 @@ from markupsafe import Markup
 
 from oodbench import __version__
 from oodbench.report import figures
-from oodbench.report.language import listening_lines, think_lines
 from oodbench.report.summary import FAILURES, RunSummary, percent, suite_name, verdict
+from oodbench.report.tables import extra_tables
 from oodbench.report.terminal import TITLES
 from oodbench.run.records import AXES, EpisodeRecord
 from oodbench.stats.rates import Rate
 
 EMBED_LIMIT = 12 * 2**20  # bytes of video inside the page; the rest is linked
-THINK_NOTE = (
-    "Placing skill and choice apart; the score is (accuracy - 1/k) / (1 - 1/k) with k boards, so that 0 is chance and "
-    "1 is always right. 95 % intervals."
-)
-LISTENING_NOTE = (
-    "Without: the same scenes with no words, or with meaningless ones. Language use is 1 - without / with: 0 when "
-    "words make no difference. 95 % bootstrap intervals over scenes."
-)
 OUTCOMES = ("success", *FAILURES, "error")
 # A sequential scale that stays readable for colour-blind readers (cividis), and the ink on it.
 _SCALE = ((0, 32, 76), (42, 63, 109), (87, 92, 109), (124, 123, 120), (166, 157, 117), (211, 193, 100), (255, 233, 69))
@@ -57,10 +49,7 @@ def render(runs: Sequence[RunSummary], target: Path) -> str:
         heat=[_heat(run) for run in runs],
         outcomes=OUTCOMES,
         failures=[{axis: run.failures(axis) for axis in run.axes} for run in runs],
-        words=[
-            ("VL-Think", THINK_NOTE, think_lines(runs)),
-            ("Language use", LISTENING_NOTE, listening_lines(runs)),
-        ],
+        extras=extra_tables(runs),
         films=_films(runs, target),
         provenance=[_provenance(run) for run in runs],
         rate_of=lambda kept: Rate.of(r.success for r in kept),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from oodbench.report.language import listening_lines, think_lines
 from oodbench.report.summary import RunSummary, percent, suite_name, verdict
+from oodbench.report.tables import extra_tables
 from oodbench.report.terminal import TITLES, cell
 from oodbench.run.records import AXES
 from oodbench.stats.rates import Rate
@@ -31,14 +31,10 @@ def render(runs: Sequence[RunSummary]) -> str:
         for shift, curve in run.curves.items():
             values = [percent(curve[v].value).removesuffix(" %") if v in curve else "-" for v in levels]
             lines += _row([_safe(run.label), shift, *values])
-    for title, table in (
-        ("VL-Think: placing skill, choice, and the chance-corrected score (95 % interval):", think_lines(runs)),
-        ("Language use (95 % bootstrap interval over scenes):", listening_lines(runs)),
-    ):
-        if table:
-            lines += ["", title, "", *_row(table[0]), *_row(["---"] * len(table[0]))]
-            for row in table[1:]:
-                lines += _row([_safe(text) for text in row])
+    for title, note, table in extra_tables(runs):
+        lines += ["", f"{title}. {note}", "", *_row(table[0]), *_row(["---"] * len(table[0]))]
+        for row in table[1:]:
+            lines += _row([_safe(text) for text in row])
     return "\n".join(lines) + "\n"
 
 

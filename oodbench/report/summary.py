@@ -181,13 +181,13 @@ def percent(value: float | None) -> str:
 
 def _words(run: RunSummary) -> dict[str, Any]:
     """What the think tasks and the language controls show, where they were played."""
-    from oodbench.report import language  # it is built on this module
+    from oodbench.report import tables  # it is built on this module
 
     def around(value: float | None, interval: Interval | None) -> dict[str, Any]:
         return {"value": value, "interval95": interval and [interval.low, interval.high]}
 
-    think = {row.task: around(row.score, row.interval) for row in language.think_rows(run)}
-    listening = {row.shift: around(row.index, row.interval) for row in language.listening_rows(run)}
+    think = {row.task: around(row.score, row.interval) for row in tables.think_rows(run)}
+    listening = {row.shift: around(row.index, row.interval) for row in tables.listening_rows(run)}
     return {"think": think, "language_use": listening}
 
 

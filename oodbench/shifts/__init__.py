@@ -1,1 +1,1 @@
-"""The shifts, one module an axis. Each registers itself; get them through oodbench.shift.SHIFTS."""
+"""The shifts; the first word of a module is their axis. Each registers itself: oodbench.shift.SHIFTS has them all."""

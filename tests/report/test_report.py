@@ -162,3 +162,16 @@ def test_think_and_language_are_reported(cli, tmp_path):
     assert "| it | think-shape | 100.0 %, n 30 | 33.3 %, n 30 | 0.00 (" in text
     cli("report", "it", "--out", "page.html")
     assert "Language use" in (tmp_path / "page.html").read_text()
+
+
+def test_a_papers_settings_go_by_their_names(cli, tmp_path):
+    _write(tmp_path / "it", "it", 1.0, errors=False)
+    info = json.loads((tmp_path / "it" / "run.json").read_text())
+    cell = {"setting": "Whole05", "shifts": ["visual.noise"], "severities": [5.0]}
+    info["suite"]["content"]["cells"] = [cell, {"setting": None, "shifts": ["none"], "severities": []}]
+    (tmp_path / "it" / "run.json").write_text(json.dumps(info))
+    wins = [json.loads(line) for line in (tmp_path / "it" / "episodes.jsonl").read_text().splitlines()]
+    mine = [r["success"] for r in wins if r["shift"] == "visual.noise" and r["severity"] == 5.0]
+    text = cli("report", "it", "--format", "markdown").stdout
+    assert "| policy | Whole05 |" in text
+    assert f"| it | {100 * sum(mine) / len(mine):.1f} %, n {len(mine)} |" in text

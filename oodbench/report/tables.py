@@ -1,4 +1,4 @@
-"""Two tables of what a policy makes of words: the think tasks, and the language controls."""
+"""Tables that only some suites have: think tasks, language controls, and the named settings of a paper."""
 
 from __future__ import annotations
 
@@ -15,6 +15,14 @@ from oodbench.task import TASKS
 
 SILENT = ("control.blank", "control.scrambled")
 ALL = "all"
+THINK_NOTE = (
+    "Placing skill and choice apart; the score is (accuracy - 1/k) / (1 - 1/k) with k boards, so that 0 is chance and "
+    "1 is always right. 95 % intervals."
+)
+LISTENING_NOTE = (
+    "Without: the same scenes with no words, or with meaningless ones. Language use is 1 - without / with: 0 when "
+    "words make no difference. 95 % bootstrap intervals over scenes."
+)
 
 
 @dataclass(frozen=True)
@@ -140,6 +148,35 @@ def listening_lines(runs: Sequence[RunSummary]) -> list[list[str]]:
             lines.append([run.label, "another object asked for", _cell(both[0]), f"{_cell(both[1])} did the usual", ""])
     header = ["policy", "shift", "success with its words", "without", "language use (0 none, 1 all)"]
     return [header, *lines] if lines else []
+
+
+def setting_lines(runs: Sequence[RunSummary]) -> list[list[str]]:
+    """Success in the suite's named settings, a row a policy; empty when it names none."""
+    cells = runs[0].info.get("suite", {}).get("content", {}).get("cells", ())
+    settings = [
+        (cell["setting"], set(cell["shifts"]), set(cell["severities"]) or {0.0})
+        for cell in cells
+        if cell.get("setting")
+    ]
+    if not settings:
+        return []
+    lines = []
+    for run in runs:
+        kept = [
+            [r for r in run.records if r.shift in shifts and r.severity in levels] for _, shifts, levels in settings
+        ]
+        lines.append([run.label, *(_cell(Rate.of(r.success for r in mine)) for mine in kept)])
+    return [["policy", *(name for name, _, _ in settings)], *lines]
+
+
+def extra_tables(runs: Sequence[RunSummary]) -> list[tuple[str, str, list[list[str]]]]:
+    """(title, note, lines) of each of these tables that the runs have."""
+    found = [
+        ("Settings", "Success by the suite's own names for its cells.", setting_lines(runs)),
+        ("VL-Think", THINK_NOTE, think_lines(runs)),
+        ("Language use", LISTENING_NOTE, listening_lines(runs)),
+    ]
+    return [(title, note, lines) for title, note, lines in found if lines]
 
 
 def _cell(rate: Rate) -> str:
