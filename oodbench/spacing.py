@@ -32,6 +32,11 @@ def reach(name: str, severity: float) -> float:
     return float(np.interp(severity, range(6), (0.0, *levels)))
 
 
+def spaced() -> tuple[str, ...]:
+    """The shifts whose levels were measured."""
+    return tuple(_table())
+
+
 @lru_cache(maxsize=1)
 def _table() -> dict[str, tuple[float, ...]]:
     path = data_dir("assets") / FILE

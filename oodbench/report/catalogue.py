@@ -14,9 +14,10 @@ from typing import Any
 from oodbench.catalogue import GLYPHS, OBJECTS, TEXTURES, Split
 from oodbench.errors import SpecError
 from oodbench.paths import data_dir
-from oodbench.shift import AXES, SHIFTS
+from oodbench.shift import AXES, LEVELS, SHIFTS, Shift
+from oodbench.spacing import reach, spaced
 from oodbench.suite import SUITES
-from oodbench.task import TASKS
+from oodbench.task import TASKS, Task
 
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 FILE = Path("docs/catalogue.md")
@@ -66,13 +67,42 @@ def _shifts(axis: str) -> list[str]:
     rows = []
     for shift in SHIFTS:
         if shift.axis == axis:
-            tasks = sum(shift.applies(task) for task in TASKS if task.concept is None)
+            able = [task for task in TASKS if task.concept is None and shift.applies(task)]
             channels = ", ".join(sorted(shift.channels))
-            rows.append(
-                (f"`{shift.name}`", shift.summary, shift.unit, channels, shift.source, shift.star_gen, str(tasks))
+            level = shift.unit + _levels(shift.name)
+            row = (
+                f"`{shift.name}`",
+                shift.summary,
+                level,
+                channels,
+                _split(shift, able[0]),
+                shift.source,
+                shift.star_gen,
             )
-    head = ("shift", "what happens", "a level of severity", "channels", "source", "STAR-Gen", "tasks")
+            rows.append((*row, str(len(able))))
+    head = ("shift", "what happens", "a level of severity", "channels", "split", "source", "STAR-Gen", "tasks")
     return _table(head, rows)
+
+
+def _levels(name: str) -> str:
+    """Where the levels of an evenly spaced shift lie."""
+    if name not in spaced():
+        return ""
+    return (
+        "; levels 1 to 5 at " + ", ".join(f"{100 * reach(name, level):.0f}" for level in LEVELS) + " % of the largest"
+    )
+
+
+def _split(shift: Shift, task: Task) -> str:
+    """Which pool the shift draws things, textures and wordings from, found by trying."""
+    for seed in range(4):
+        plain = task.sample(seed)
+        one, other = (shift(plain, 3.0, task=task, split=split) for split in ("dev", "test"))
+        if one != other:
+            return "the suite's"
+        if {item.asset for item in one.objects} - {item.asset for item in plain.objects} - {"post"}:
+            return "train"
+    return "-"
 
 
 def _peers() -> list[str]:

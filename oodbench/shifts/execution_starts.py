@@ -28,7 +28,8 @@ def _started_outside(scene: Scene, id: str, context: Context) -> Object:
 @shift(
     "execution.object-pose",
     channels=("objects",),
-    unit="distance of the handled object from the border of its training region: 1.2 cm and up to 6 degrees a level",
+    unit="distance of the handled object from the border of its training region: 1.2 cm and up to 6 degrees a level "
+    "(put-on: a quarter of the training deviation of 5 cm)",
     source="RL4VLA Position-v1 (a ring outside the training square, unseen yaw); REALM VB-POSE",
     star_gen="VB-POSE",
 )
@@ -78,7 +79,8 @@ def table_height(scene: Scene, context: Context) -> Scene:
 @shift(
     "execution.robot-init",
     channels=("robot",),
-    unit="distance of the initial joint positions from the training posture: 0.1 rad a level, in a random direction",
+    unit="distance of the initial joint positions from the training posture: 0.1 rad a level, in a random direction "
+    "(5 training deviations of a joint)",
     source="LIBERO-plus (MountedPanda classes: a random direction, radius 0.1 to 0.5 rad)",
     star_gen="VB-ISC",
 )
@@ -92,7 +94,8 @@ def robot_init(scene: Scene, context: Context) -> Scene:
 @shift(
     "execution.ee-pose",
     channels=("robot",),
-    unit="displacement of the hand from its training pose: 2 cm and 4 degrees a level, each in a random direction",
+    unit="displacement of the hand from its training pose: 2 cm and 4 degrees a level, each in a random direction "
+    "(1.8 training deviations of 1.1 cm)",
     source="LIBERO-CTRL (end-effector pose by IK: 50 to 200 mm); RL4VLA EEPose-v1",
     star_gen="VB-ISC",
 )
