@@ -32,7 +32,10 @@ LOW = 0.018  # height of the grip when the fingers push along the table (m)
 
 
 class Expert(Mover):
-    """A privileged policy: it is handed the World. Raises OodbenchError for a goal that it has no script for."""
+    """The scripted expert: it is handed the true state and solves every task; the upper bound.
+
+    Raises OodbenchError for a goal that it has no script for.
+    """
 
     spec = PolicySpec(execute=1, privileged=True)
 

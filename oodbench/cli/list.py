@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 Row = dict[str, Any]
+ONLY_JSON = ("a level of severity", "source")  # too long for a terminal
 
 
 def list_(
@@ -31,11 +32,16 @@ def list_(
         typer.echo(json.dumps(rows, indent=1))
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in rows[0] if rows else ():
+    shown = [name for name in (rows[0] if rows else ()) if name not in ONLY_JSON]
+    for name in shown:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*(", ".join(v) if isinstance(v, list) else str(v) for v in row.values()))
-    Console().print(table)
+        values = (row[name] for name in shown)
+        table.add_row(*(", ".join(v) if isinstance(v, list) else str(v) for v in values))
+    console = Console()
+    console.print(table)
+    if what == "shifts":
+        console.print(f"{len(rows)} shifts; units, sources and peers: docs/catalogue.md, or --json", highlight=False)
 
 
 def _tasks() -> list[Row]:
