@@ -169,7 +169,7 @@ def markdown(found: Audit) -> str:
     lines = [
         f"# Audit of {found.suite}",
         "",
-        f"Regenerate with `oodbench audit --suite {found.suite} --out docs/audit.md`. {found.episodes} episodes of the "
+        f"Regenerate with `make audit` (`oodbench audit --suite {found.suite}`). {found.episodes} episodes of the "
         "expert; rates over all tasks with 95 % Wilson intervals. A row fails when an interval's upper end is below "
         "95 %, or when any scene breaks its contract or any instruction does not ask for what is scored.",
         "",
