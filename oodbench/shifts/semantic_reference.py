@@ -24,6 +24,7 @@ NOUNS = {  # of categories, where the category's name is not a noun for one thin
     "bread": "baked good",
     "seasoning": "seasoning",
 }
+FOOD = ("to eat", "to cook")  # too near to each other to tell things apart by
 NOT_SAID = ("organic",)  # materials that nobody names
 SIDES: dict[str, Callable[[Object], float]] = {  # what is largest for the object that is meant; as the picture shows it
     "object farthest to the left": lambda item: -item.position[1],
@@ -104,12 +105,8 @@ def reference_property(scene: Scene, context: Context) -> Scene:
 def reference_category(scene: Scene, context: Context) -> Scene:
     """The object is called by the class of things it belongs to."""
     target = _target(scene)
-    fits = lambda a: a.category == target.category  # noqa: E731
-    phrase = NOUNS.get(target.category, target.category)
-    if not _unlike_the_rest(scene, fits):
-        phrase = f"{target.colour} {phrase}"
-        fits = lambda a: (a.category, a.colour) == (target.category, target.colour)  # noqa: E731
-    return called(with_others(scene, context, lambda a: a.category == target.category), context, phrase)
+    crowded = with_others(scene, context, lambda a: a.category == target.category)
+    return called(crowded, context, NOUNS.get(target.category, target.category))
 
 
 @shift(
@@ -123,14 +120,9 @@ def reference_category(scene: Scene, context: Context) -> Scene:
 def reference_affordance(scene: Scene, context: Context) -> Scene:
     """The object is called by what it is for."""
     target = _target(scene)
-    fits = lambda a: a.affordance == target.affordance  # noqa: E731
-    phrase = f"thing that is there {target.affordance}"
-    if not _unlike_the_rest(scene, fits):
-        phrase = f"{target.colour} {phrase}"
-    # "to eat" and "to cook" are too near to each other to tell things apart by
-    food = ("to eat", "to cook")
-    near = lambda a: fits(a) or (a.affordance in food and target.affordance in food)  # noqa: E731
-    return called(with_others(scene, context, near), context, phrase)
+    same = FOOD if target.affordance in FOOD else (target.affordance,)
+    crowded = with_others(scene, context, lambda a: a.affordance in same)
+    return called(crowded, context, f"thing that is there {target.affordance}")
 
 
 @shift(

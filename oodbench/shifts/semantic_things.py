@@ -80,12 +80,7 @@ def unseen_receptacle(scene: Scene, context: Context) -> Scene:
 )
 def two_object(scene: Scene, context: Context) -> Scene:
     """Two unseen objects lie there, and the words name one; fractional severities round up."""
-    swapped = replaced(scene, scene.goal.manipulated[0], context)
-    kind = context.task.handled.kind
-    labels = {OBJECTS.get(o.asset).label for o in swapped.objects}
-    pool = [asset for asset in objects(kind, context.split) if asset.label not in labels]
-    pool = placing.shuffled(pool, context, lambda asset: abs(asset.novelty - context.level))
-    return placing.add(swapped, context, pool, 1, "other")
+    return _with_second(scene, scene.goal.manipulated[0], context, "other")
 
 
 @shift(
@@ -99,11 +94,16 @@ def two_object(scene: Scene, context: Context) -> Scene:
 def two_receptacle(scene: Scene, context: Context) -> Scene:
     """Two unseen places lie there, and the words name one; fractional severities round up."""
     assert context.task.place is not None
-    swapped = replaced(scene, context.task.place.id, context)
+    return _with_second(scene, context.task.place.id, context, "other-place")
+
+
+def _with_second(scene: Scene, id: str, context: Context, prefix: str) -> Scene:
+    """The scene with an unseen thing in role `id`, and a second one of its kind with another name beside it."""
+    swapped = replaced(scene, id, context)
     labels = {OBJECTS.get(o.asset).label for o in swapped.objects}
-    pool = [asset for asset in objects(context.task.place.kind, context.split) if asset.label not in labels]
+    pool = [asset for asset in objects(context.task.named(id).kind, context.split) if asset.label not in labels]
     pool = placing.shuffled(pool, context, lambda asset: abs(asset.novelty - context.level))
-    return placing.add(swapped, context, pool, 1, "other-place")
+    return placing.add(swapped, context, pool, 1, prefix)
 
 
 @shift(
