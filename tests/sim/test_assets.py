@@ -183,3 +183,14 @@ def test_every_glyph_is_drawn_and_unlike_the_others():
 def test_a_glyph_that_does_not_exist_names_the_nearest():
     with pytest.raises(AssetError, match="did you mean shape/circle"):
         draw_glyph("shape/circel")
+
+
+def test_everyday_objects_say_all_that_words_can_call_them_by():
+    for split in ("train", "dev", "test"):
+        for asset in objects("object", split):
+            assert asset.synonyms, asset.name
+            assert asset.label not in asset.synonyms, asset.name
+            assert asset.affordance.startswith("to "), asset.name
+            assert asset.hint.startswith("that "), asset.name
+            assert asset.colour, asset.name
+            assert asset.material, asset.name
