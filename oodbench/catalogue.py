@@ -61,7 +61,7 @@ class ObjectAsset(_Data):
 
     name: str
     label: str  # the noun that instructions use
-    synonyms: tuple[str, ...] = ()
+    synonyms: tuple[str, ...] = ()  # other names, from usual to unusual
     category: str
     affordance: str = ""  # what it is for, such that "something {affordance}" reads well: "to drink from"
     hint: str = ""  # common knowledge, such that "the thing {hint}" reads well: "that rabbits like to eat"

@@ -121,7 +121,13 @@ def _names(item: Object, scene: Scene) -> list[str]:
             name = "odd" if int(variant[0]) % 2 else "even"
         return [GLYPHS.get(concept).named(f"{concept}/{name}").removeprefix("the ")]
     nouns = NOUNS.get(asset.category, (asset.category,))
-    found = [asset.label, f"{asset.colour} object", f"object made of {asset.material}", f"thing {asset.hint}"]
+    found = [
+        asset.label,
+        *asset.synonyms,
+        f"{asset.colour} object",
+        f"object made of {asset.material}",
+        f"thing {asset.hint}",
+    ]
     found += [f"{asset.colour} object made of {asset.material}", f"thing that is there {asset.affordance}"]
     found += [
         *nouns,

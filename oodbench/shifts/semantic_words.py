@@ -51,6 +51,29 @@ def paraphrase(scene: Scene, context: Context) -> Scene:
 
 
 @shift(
+    "semantic.synonym",
+    channels=("instruction",),
+    unit="1 and 2: another name of the handled object; 3 to 5: the least usual one, and another of what it goes to",
+    source="REALM (synonyms); VLA-Arena (word nets); STAR-Gen S-LANG",
+    star_gen="S-LANG",
+    applies=lambda task: task.handled.kind == "object" and task.concept is None,
+)
+def synonym(scene: Scene, context: Context) -> Scene:
+    """Things are called by other names; fractional severities round up."""
+    rare = context.level >= 3
+    me, place = scene.goal.manipulated[0], context.task.place
+    instead = {me: _other_name(scene, me, rare)}
+    if rare and place is not None:
+        instead[place.id] = _other_name(scene, place.id, rare)
+    return scene.but(instruction=context.task.instruct(scene, scene.instruction.wording, **instead))
+
+
+def _other_name(scene: Scene, id: str, rare: bool) -> str:
+    asset = OBJECTS.get(scene.object(id).asset)
+    return (asset.label, *asset.synonyms)[-1 if rare else min(1, len(asset.synonyms))]
+
+
+@shift(
     "semantic.typos",
     channels=("instruction",),
     unit="slips of the keyboard (letters swapped, dropped, doubled, or the key beside): one a level, in "
