@@ -89,14 +89,16 @@ def _plain(text: str) -> str:
 
 def _mended(words: str, scene: Scene) -> str:
     """The words with every slip mended towards a word of the scene's wording and labels."""
-    known = set(_plain(scene.instruction.wording).split())
+    likely = set(_plain(scene.instruction.wording).split())
+    known = set(likely)
     for item in scene.objects:
         known |= set(_plain(" ".join(_names(item, scene))).split())
     for option in TASKS.get(scene.key.task).option:
         known |= set(_plain(" ".join(option.words.values())).split())
     mended = []
     for word in words.split():
-        near = [] if word in known else [other for other in sorted(known, key=len, reverse=True) if _slip(word, other)]
+        order = sorted(known, key=lambda other: (other not in likely, -len(other), other))
+        near = [] if word in known else [other for other in order if _slip(word, other)]
         mended.append(near[0] if near else word)
     return " ".join(mended)
 
