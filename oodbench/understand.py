@@ -7,6 +7,7 @@ and predicates. Raises nothing; `disagreement` says in words what does not fit.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable
 
@@ -38,6 +39,7 @@ SIDES = {
     "object nearest to the camera": (0, 1),
     "object nearest to the robot": (0, -1),
 }
+MENDINGS = 300  # ways to mend an instruction that are tried at the most
 DROPPED = ("the", "a", "an", "and", "of", "it", "so", "that")
 VERBS = {  # how words begin that ask for it, by the predicate of the goal
     "raised": ("lift", "pick", "rais", "hoist", "take up", "air", "off", "go up", "not touch", "held"),
@@ -74,7 +76,7 @@ def disagreement(scene: Scene) -> str | None:
         return "the instruction is empty"
     words = re.sub(r"^no not the .*?: ", "", words)
     problem = _problem(words, scene)
-    return _problem(_mended(words, scene), scene) if problem else None
+    return problem and next((None for mended in _mendings(words, scene) if not _problem(mended, scene)), problem)
 
 
 def _problem(words: str, scene: Scene) -> str | None:
@@ -87,20 +89,17 @@ def _plain(text: str) -> str:
     ).strip()
 
 
-def _mended(words: str, scene: Scene) -> str:
-    """The words with every slip mended towards a word of the scene's wording and labels."""
+def _mendings(words: str, scene: Scene) -> Iterable[str]:
+    """The words with every slip of the keyboard mended towards a word of the scene, in every way that there is."""
     likely = set(_plain(scene.instruction.wording).split())
     known = set(likely)
     for item in scene.objects:
         known |= set(_plain(" ".join(_names(item, scene))).split())
     for option in TASKS.get(scene.key.task).option:
         known |= set(_plain(" ".join(option.words.values())).split())
-    mended = []
-    for word in words.split():
-        order = sorted(known, key=lambda other: (other not in likely, -len(other), other))
-        near = [] if word in known else [other for other in order if _slip(word, other)]
-        mended.append(near[0] if near else word)
-    return " ".join(mended)
+    order = sorted(known, key=lambda other: (other not in likely, -len(other), other))
+    ways = [[word] if word in known else [o for o in order if _slip(word, o)] or [word] for word in words.split()]
+    return (" ".join(chosen) for chosen in itertools.islice(itertools.product(*ways), MENDINGS))
 
 
 def _slip(typed: str, meant: str) -> bool:
