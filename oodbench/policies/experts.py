@@ -10,8 +10,8 @@ from oodbench.seeding import generator
 from oodbench.sim.observation import Observation
 from oodbench.sim.predicates import Condition
 
-NOISE = 0.0115  # standard deviation of where things seem to be (m), along x and y
-PACE, REACTION = 0.27, 12  # of the slow expert: share of the usual speeds, control steps before every movement
+NOISE = 0.0095  # standard deviation of where things seem to be (m), along x and y
+PACE, REACTION = 0.34, 10  # of the slow expert: share of the usual speeds, control steps before every movement
 CHUNK = 8
 DEMO_SEED = 0
 
@@ -38,7 +38,7 @@ class NoisyExpert(Expert):
 
 
 class SlowExpert(Expert):
-    """The expert with slow reactions: a quarter of the speed, and 0.6 seconds of rest before every movement."""
+    """The expert with slow reactions: a third of the speed, and half a second of rest before every movement."""
 
     pace, reaction = PACE, REACTION
 
