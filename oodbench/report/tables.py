@@ -63,7 +63,7 @@ def think_rows(run: RunSummary) -> list[Think]:
         # The tasks are independent, so the half width of their mean is that of a mean.
         half = sum(width**2 for width in widths) ** 0.5 / len(widths) if widths else 0.0
         whole = _think(ALL, every, 3)
-        around = None if mean is None else Interval(mean - half, mean + half)
+        around = None if mean is None else Interval(mean - half, min(1.0, mean + half))
         rows.append(Think(ALL, whole.placed, whole.right, whole.success, mean, around))
     return rows
 
