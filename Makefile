@@ -64,9 +64,9 @@ audit: setup
 controls: setup
 	$(BIN)/oodbench run core-1 --policy expert --out runs/core-1/expert
 	for policy in expert-noisy expert-slow expert-blind; do $(BIN)/oodbench run core-1 --policy $$policy --limit 3 --out runs/core-1/$$policy; done
-	for policy in replay random no-op; do $(BIN)/oodbench run core-1 --policy $$policy --limit 2 --out runs/core-1/$$policy; done
+	for policy in replay random no-op; do $(BIN)/oodbench run core-1 --policy $$policy --limit 1 --out runs/core-1/$$policy; done
 	for policy in expert expert-blind; do $(BIN)/oodbench run think-1 --policy $$policy --out runs/think-1/$$policy; done
-	for policy in expert expert-blind; do $(BIN)/oodbench run language-1 --policy $$policy --out runs/language-1/$$policy; done
+	for policy in expert expert-blind; do $(BIN)/oodbench run language-1 --policy $$policy --limit 4 --out runs/language-1/$$policy; done
 	$(BIN)/oodbench report $(CONTROLS:%=runs/core-1/%) --format markdown > docs/controls.md
 	for suite in think-1 language-1; do echo >> docs/controls.md; \
 	  $(BIN)/oodbench report runs/$$suite/expert runs/$$suite/expert-blind --format markdown >> docs/controls.md; done

@@ -27,13 +27,13 @@ class NoisyExpert(Expert):
     """The expert with noisy perception: every object seems to be a centimetre or so from where it is."""
 
     def reset(self, episode: EpisodeInfo) -> None:
-        self._seed = episode.seed
+        self._scene = self.world.scene.sha256  # another error in every scene, shifted ones of one seed too
         self._offsets: dict[str, np.ndarray] = {}
         super().reset(episode)
 
     def seen(self, id: str, point: np.ndarray) -> np.ndarray:
         if id not in self._offsets:
-            self._offsets[id] = NOISE * np.append(generator("noisy", self._seed, id).standard_normal(2), 0.0)
+            self._offsets[id] = NOISE * np.append(generator("noisy", self._scene, id).standard_normal(2), 0.0)
         return point + self._offsets[id]
 
 
