@@ -60,14 +60,15 @@ docs: setup
 audit: setup
 	$(BIN)/oodbench audit --suite full-1 --limit 2 --run runs/audit-full-1 --out docs/audit.md
 
-# The controls on the standard suite and on VL-Think: docs/controls.md. About 40 minutes on 2 cores.
+# The controls on the standard suite and on VL-Think: docs/controls.md. About 25 minutes on 2 cores.
 controls: setup
 	$(BIN)/oodbench run core-1 --policy expert --out runs/core-1/expert
 	for policy in expert-noisy expert-slow expert-blind; do $(BIN)/oodbench run core-1 --policy $$policy --limit 3 --out runs/core-1/$$policy; done
 	for policy in replay random no-op; do $(BIN)/oodbench run core-1 --policy $$policy --limit 1 --out runs/core-1/$$policy; done
 	for policy in expert expert-blind; do $(BIN)/oodbench run think-1 --policy $$policy --out runs/think-1/$$policy; done
 	for policy in expert expert-blind; do $(BIN)/oodbench run language-1 --policy $$policy --limit 4 --out runs/language-1/$$policy; done
-	$(BIN)/oodbench report $(CONTROLS:%=runs/core-1/%) --format markdown > docs/controls.md
+	echo 'Regenerate with `make controls`.' > docs/controls.md; echo >> docs/controls.md
+	$(BIN)/oodbench report $(CONTROLS:%=runs/core-1/%) --format markdown >> docs/controls.md
 	for suite in think-1 language-1; do echo >> docs/controls.md; \
 	  $(BIN)/oodbench report runs/$$suite/expert runs/$$suite/expert-blind --format markdown >> docs/controls.md; done
 
