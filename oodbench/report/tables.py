@@ -118,7 +118,7 @@ def _silent_keys(record: EpisodeRecord) -> list[tuple[str, str, float, int]]:
 
 def habits(run: RunSummary) -> tuple[Rate, Rate] | None:
     """Where another object is asked for: success, and doing what demonstrations do instead. None when not played."""
-    kept = [r for r in run.records if r.habit is not None]
+    kept = [r for r in run.records if r.habit is not None and not any(name in r.shift for name in SILENT)]
     if not kept:
         return None
     return Rate.of(r.success for r in kept), Rate.of(None if r.error else r.habit for r in kept)
