@@ -21,7 +21,7 @@ import numpy as np
 from oodbench.run.records import EpisodeRecord
 from oodbench.run.runner import Listener, evaluate
 from oodbench.scene import Scene, changed_channels
-from oodbench.shift import SHIFTS
+from oodbench.shift import SHIFTS, ShiftSpec
 from oodbench.sim.world import World
 from oodbench.stats.rates import Rate
 from oodbench.suite import SUITES, Episode, Suite
@@ -89,7 +89,7 @@ def audit(suite_name: str, out: Path, *, limit: int | None = None, listener: Lis
 
 def examine(suite: Suite, episode: Episode) -> Finding:
     """Look at one scene of a suite."""
-    plain, scene = Episode(episode.task, type(episode.shift)(), episode.seed).scene(suite), episode.scene(suite)
+    plain, scene = Episode(episode.task, ShiftSpec(), episode.seed).scene(suite), episode.scene(suite)
     undeclared = changed_channels(plain, scene) - episode.shift.channels
     wrong = f"changes {', '.join(sorted(undeclared))} undeclared" if undeclared else None
     if episode.shift.parts and scene == plain:

@@ -90,7 +90,8 @@ class RunSummary:
     def area(self) -> float | None:
         """Mean over shifts of the area under their severity curves."""
         areas = []
-        for curve in self.curves.values():
+        controls = {r.shift for r in self.records if r.axis in PLAIN}
+        for curve in (curve for shift, curve in self.curves.items() if shift not in controls):
             area = area_under({s: rate.value for s, rate in curve.items() if rate.value is not None})
             if area is not None:
                 areas.append(area)
@@ -106,7 +107,7 @@ class RunSummary:
                 key = (record.task, record.seed)
                 if record.axis == "id":
                     plain[key] = record.success
-                else:
+                elif record.axis not in PLAIN:
                     shifted[key].append(record.success)
         gaps: dict[str, list[float]] = defaultdict(list)
         for key, success in plain.items():

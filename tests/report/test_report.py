@@ -158,6 +158,8 @@ def test_think_and_language_are_reported(cli, tmp_path):
     assert found["think"]["think-shape"]["value"] == pytest.approx(0.0)
     assert found["language_use"]["none"]["value"] == pytest.approx(2 / 3)
     assert found["ood"]["n"] == 0, "controls are no shifts to withstand"
+    assert found["gap"] is None
+    assert found["severity_area"] is None
     text = cli("report", "it", "--format", "markdown").stdout
     assert "| it | think-shape | 100.0 %, n 30 | 33.3 %, n 30 | 0.00 (" in text
     cli("report", "it", "--out", "page.html")
