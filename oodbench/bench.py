@@ -15,7 +15,7 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -60,12 +60,15 @@ class _Ours:
         self.actions = _actions()
         self.seed = 0
         self.suite = SUITES.get("core-1")
-        self.episodes = itertools.cycle(e for e in self.suite.plan() if e.task == self.task.name)
-        self.reset()
+        self.cells = [e for e in self.suite.plan(limit=1) if e.task == self.task.name]
+        self.upcoming = itertools.cycle(self.cells)
+        self.resets()
 
-    def reset(self) -> None:
-        """Set the world to the next episode of core-1, in the order in which a run plays them."""
-        self.world.reset(next(self.episodes).scene(self.suite))
+    def resets(self) -> None:
+        """Set the world to every cell of core-1 of one seed, in the order in which a run plays them."""
+        self.seed += 1
+        for cell in self.cells:
+            self.world.reset(replace(cell, seed=self.seed).scene(self.suite))
 
     def reset_new(self) -> None:
         """Set the world to a scene of objects that it has no compiled model for."""
@@ -80,7 +83,7 @@ class _Ours:
         self.world.render("image", self.size)
 
     def episode(self, chunk: int) -> None:
-        self.reset()
+        self.world.reset(next(self.upcoming).scene(self.suite))
         for index in range(EPISODE_STEPS):
             if index % chunk == 0:
                 observation = self.world.observation(self.size)
@@ -150,9 +153,9 @@ def run(size: int = 256, repeats: int = 5, say: Report = lambda text: None) -> d
 
 def _compare(ours: _Ours, peer: _Peer, repeats: int, with_frame: bool) -> dict[str, tuple[Sample, Sample]]:
     def alternate(
-        count: int, mine: Callable[[], None], theirs: Callable[[], None], per: int = 1
+        count: int, mine: Callable[[], None], theirs: Callable[[], None], per: int = 1, per_theirs: int | None = None
     ) -> tuple[Sample, Sample]:
-        pairs = [(_timed(mine) / per, _timed(theirs) / per) for _ in range(count)]
+        pairs = [(_timed(mine) / per, _timed(theirs) / (per_theirs or per)) for _ in range(count)]
         return Sample([a for a, _ in pairs]), Sample([b for _, b in pairs])
 
     def steps(side: _Ours | _Peer) -> Callable[[], None]:
@@ -170,7 +173,7 @@ def _compare(ours: _Ours, peer: _Peer, repeats: int, with_frame: bool) -> dict[s
         return work
 
     found = {
-        "reset": alternate(6 * repeats, ours.reset, peer.reset),
+        "reset": alternate(2 * repeats, ours.resets, peer.reset, len(ours.cells), 1),
         "reset_new": alternate(2 * repeats, ours.reset_new, peer.reset),
     }
     ours.world.reset(ours.task.sample(0))

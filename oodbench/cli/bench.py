@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 ROWS = {
-    "reset": "reset, in a run's order",
+    "reset": "reset, mean over a seed of core-1",
     "reset_new": "reset, other objects",
     "step": "control step, no camera",
     "frame": "one frame",
