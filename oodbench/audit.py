@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -22,6 +22,7 @@ from oodbench.run.records import EpisodeRecord
 from oodbench.run.runner import Listener, evaluate
 from oodbench.scene import Scene, changed_channels
 from oodbench.shift import SHIFTS, ShiftSpec
+from oodbench.sim.predicates import objects_of
 from oodbench.sim.world import World
 from oodbench.stats.rates import Rate
 from oodbench.suite import SUITES, Episode, Suite
@@ -42,6 +43,9 @@ class Finding:
     contract: str | None  # what is wrong, or None
     agreement: str | None
     unclean: str | None
+
+
+Watch = Callable[[Iterable[Finding], int], Iterable[Finding]]
 
 
 @dataclass
@@ -76,14 +80,24 @@ class Audit:
         return all(row.passes for row in (*self.by_severity, *self.by_task))
 
 
-def audit(suite_name: str, out: Path, *, limit: int | None = None, listener: Listener | None = None) -> Audit:
-    """Audit a suite; the expert's episodes are kept in the run folder `out`, and taken up again from there."""
+def audit(
+    suite_name: str,
+    out: Path,
+    *,
+    limit: int | None = None,
+    listener: Listener | None = None,
+    watch: Watch = lambda findings, total: findings,
+) -> Audit:
+    """Audit a suite; the expert's episodes are kept in the run folder `out`, and taken up again from there.
+
+    watch: is given the findings as they come, and their number, and passes them on (rich's `track` does).
+    """
     suite = SUITES.get(suite_name)
     folder = evaluate("expert", suite, out=out, limit=limit, listener=listener)
     records = folder.records()
     scenes = [episode for episode in suite.plan(limit=min(limit or SCENES, SCENES)) if episode.shift.axis != "control"]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        findings = list(pool.map(partial(examine, suite), scenes, chunksize=16))
+        findings = list(watch(pool.map(partial(examine, suite), scenes, chunksize=16), len(scenes)))
     return summarise(suite.name, records, findings)
 
 
@@ -111,8 +125,7 @@ def sees_all(scene: Scene) -> bool:
     segments = world.segmentation("image", VIEW)
     ids = [item.id for item in scene.objects]
     about = {*scene.goal.manipulated, *(id for id in ids if id.startswith("other"))}
-    for condition in scene.goal.success:
-        about |= {arg.strip() for arg in condition.partition("(")[2].rstrip(")").split(",")} & set(ids)
+    about |= objects_of(scene.goal.success, ids)
     return all(np.count_nonzero(segments == ids.index(id)) >= PIXELS for id in about)
 
 

@@ -250,6 +250,11 @@ class Task(_Data):
         return self.named(self.manipulated[0])
 
     @property
+    def handles_a_free_thing(self) -> bool:
+        """Whether what is handled lies free on the table, and can be moved and weighed."""
+        return self.handled.kind in MOVABLE
+
+    @property
     def place(self) -> Role | None:
         """The role of what the handled object goes to, if there is such a thing and no choice between several."""
         places = [role for role in self.role if role.kind in PLACES and role.id not in self.manipulated]

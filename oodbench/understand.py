@@ -11,12 +11,14 @@ import itertools
 import re
 from collections.abc import Iterable
 
+import mujoco
 import numpy as np
 
-from oodbench.catalogue import GLYPHS, OBJECTS
+from oodbench.catalogue import GLYPHS, OBJECTS, TEXTURES
 from oodbench.scene import Object, Say, Scene
 from oodbench.sim.build import camera_quat
-from oodbench.task import TASKS
+from oodbench.sim.predicates import Condition, objects_of
+from oodbench.task import CAMERAS, TASKS
 
 IDENTIFIER = re.compile(r"[{}_@#]|(semantic|visual|execution|control)\.|\b(distractor|receptacle|other)-\d")
 NOUNS = {
@@ -163,11 +165,8 @@ def _wrong_things(words: str, scene: Scene) -> str | None:
             return f"{phrase!r} fits {sorted(fits)}"
         meant |= fits
         words = re.sub(rf"\b{re.escape(phrase)}\b", " ", words)
-    about = set(scene.goal.manipulated)
-    for condition in scene.goal.success:
-        name, _, rest = condition.partition("(")
-        if name != "untouched":
-            about |= {arg.strip() for arg in rest.rstrip(")").split(",")} & set(names)
+    wanted = (text for text in scene.goal.success if not text.startswith("untouched"))
+    about = {*scene.goal.manipulated, *objects_of(wanted, names)}
     return None if meant == about else f"the words mean {sorted(meant)}, the goal is about {sorted(about)}"
 
 
@@ -178,21 +177,17 @@ def _said(phrase: str, words: str) -> bool:
 def _wrong_relation(words: str, scene: Scene) -> str | None:
     """Compare the side that is named with the goal's direction, as the camera sees it."""
     words = re.sub(r"farthest to the (left|right)", "", words)
-    for condition in scene.goal.success:
-        if condition.startswith("beside("):
-            x, y = (float(arg) for arg in condition.rstrip(")").split(",")[2:])
+    for condition in (Condition.parse(text, [o.id for o in scene.objects]) for text in scene.goal.success):
+        if condition.name == "beside":
+            x, y = condition.args[2:]
             said = [relation for relation in RELATIONS if re.search(rf"\b{relation}\b", words)]
-            if len(said) != 1 or RELATIONS[said[0]] != _in_picture(scene, np.array([x, y, 0.0])):
-                return f"{words!r} says {said}, the goal's direction is ({x:g}, {y:g})"
+            if len(said) != 1 or RELATIONS[said[0]] != _in_picture(np.array([x, y, 0.0])):
+                return f"{words!r} says {said}, the goal's direction is ({x}, {y})"
     return None
 
 
-def _in_picture(scene: Scene, direction: np.ndarray) -> tuple[int, int]:
+def _in_picture(direction: np.ndarray) -> tuple[int, int]:
     """(right, towards the viewer) of a direction on the table in the training view's picture, each -1, 0 or 1."""
-    import mujoco
-
-    from oodbench.task import CAMERAS
-
     rotation = np.zeros(9)
     mujoco.mju_quat2Mat(rotation, camera_quat(CAMERAS[0]))
     right, _, back = rotation.reshape(3, 3).T
@@ -228,8 +223,6 @@ def _wrong_verb(words: str, scene: Scene) -> str | None:
 
 def not_of_training(scene: Scene) -> Iterable[str]:
     """What of an in-distribution scene is not of the train split."""
-    from oodbench.catalogue import TEXTURES
-
     for item in scene.objects:
         if OBJECTS.get(item.asset).split != "train":
             yield item.asset

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,7 @@ def audit(
     """
     from rich.console import Console
     from rich.markdown import Markdown
+    from rich.progress import track
 
     from oodbench import audit as audits
     from oodbench.run.progress import ProgressDisplay
@@ -29,7 +31,11 @@ def audit(
 
     console = Console()
     listener = Quiet() if quiet else ProgressDisplay(Console(stderr=True), f"expert on {suite}")
-    found = audits.audit(suite, run or Path("runs") / f"audit-{Path(suite).stem}", limit=limit, listener=listener)
+    folder = run or Path("runs") / f"audit-{Path(suite).stem}"
+    watch = partial(track, description="scenes", console=Console(stderr=True), disable=quiet)
+    found = audits.audit(
+        suite, folder, limit=limit, listener=listener, watch=lambda findings, total: watch(findings, total=total)
+    )
     text = audits.markdown(found)
     if out:
         out.write_text(text, encoding="utf-8")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from oodbench.catalogue import OBJECTS
 from oodbench.scene import Scene
 from oodbench.shift import Context, shift
-from oodbench.shifts.semantic_reference import called, names_an_object, with_others
+from oodbench.shifts.semantic_reference import called, names_an_object, with_habit, with_others
 from oodbench.shifts.semantic_words import gibberish
 
 SOURCE = "LIBERO-plus (blank, goal replacement), LIBERO-Infinity, LIBERO-CF"
@@ -49,7 +49,6 @@ def other_object(scene: Scene, context: Context) -> Scene:
         objects=tuple(
             other.but(id=me) if o.id == me else mine.but(id="other-1") if o.id == "other-1" else o
             for o in crowded.objects
-        ),
-        goal=scene.goal.but(habit=tuple(text.replace(f"({me}", "(other-1") for text in scene.goal.success)),
+        )
     )
-    return called(swapped, context, OBJECTS.get(other.asset).label)
+    return called(with_habit(swapped, "other-1"), context, OBJECTS.get(other.asset).label)

@@ -11,17 +11,13 @@ from oodbench.scene import Event, Move, Object, Push, Restage, Scene
 from oodbench.shift import Context, shift
 from oodbench.shifts import placing
 from oodbench.shifts.visual_world import background, camera_pose, light_colour, light_intensity, table_texture
-from oodbench.task import MOVABLE, Task
+from oodbench.task import MOVABLE
 
 EARLY = 5  # control step of RL4VLA's teleport
 FALLBACK = 60  # control step at which what waits for the gripper happens at the latest
 STEP = 0.03  # m a level
 IMPULSE = 1.2  # N s a level
 CORNERS = ((-0.38, 0.57), (-0.38, -0.57), (-0.2, 0.57), (-0.2, -0.57), (0.0, 0.57))  # where things wait (m)
-
-
-def _handles_a_free_thing(task: Task) -> bool:
-    return task.handled.kind in MOVABLE
 
 
 def _moved(scene: Scene, id: str, context: Context, step: int, near: str | None, size: float = STEP) -> Scene:
@@ -36,7 +32,7 @@ def _moved(scene: Scene, id: str, context: Context, step: int, near: str | None,
     unit="distance by which the object is moved at control step 5: 3 cm a level",
     source="RL4VLA PositionChangeTo-v1 (teleport by over 15 cm at step 5)",
     star_gen="VB-POSE",
-    applies=_handles_a_free_thing,
+    applies=lambda task: task.handles_a_free_thing,
 )
 def object_moved(scene: Scene, context: Context) -> Scene:
     """The object to be handled is moved as soon as the robot has set out."""
@@ -49,7 +45,7 @@ def object_moved(scene: Scene, context: Context) -> Scene:
     unit="distance by which the object is moved when the gripper is 9 cm from it, or at step 60: 3 cm a level",
     source="LIBERO-PRO (near-grasp trigger at 9 cm); LIBERO-MAX (target relocation)",
     star_gen="VB-POSE",
-    applies=lambda task: _handles_a_free_thing(task) and task.handled.kind != "puck",  # beside which the hand is
+    applies=lambda task: task.handles_a_free_thing and task.handled.kind != "puck",  # beside which the hand is
 )
 def object_snatched(scene: Scene, context: Context) -> Scene:
     """The object to be handled is moved away from under the gripper."""

@@ -8,7 +8,6 @@ import numpy as np
 
 from oodbench.scene import Scene
 from oodbench.shift import Context, shift
-from oodbench.task import MOVABLE
 
 MOTION = 6
 
@@ -23,7 +22,7 @@ def _sign(context: Context) -> float:
     unit="mass of the objects: doubles every 2.5 levels, x4 at 5",
     source="REALM B-HOBJ (mass x0.25 to x3); Colosseum (mass)",
     star_gen="B-HOBJ",
-    applies=lambda task: task.handled.kind in MOVABLE,
+    applies=lambda task: task.handles_a_free_thing,
 )
 def payload(scene: Scene, context: Context) -> Scene:
     """Objects are heavier than they look."""
@@ -36,7 +35,7 @@ def payload(scene: Scene, context: Context) -> Scene:
     unit="friction of the objects: 13 % less a level",
     source="Colosseum (friction 0.75 to 1); REALM B-HOBJ",
     star_gen="B-HOBJ",
-    applies=lambda task: task.handled.kind in MOVABLE,
+    applies=lambda task: task.handles_a_free_thing,
 )
 def friction(scene: Scene, context: Context) -> Scene:
     """Objects are slippery, in the hand and on the table."""

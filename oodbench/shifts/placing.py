@@ -11,6 +11,7 @@ from oodbench.catalogue import OBJECTS, ObjectAsset
 from oodbench.errors import SpecError
 from oodbench.scene import Camera, Object, Scene
 from oodbench.shift import LEVELS, Context
+from oodbench.sim.predicates import Condition
 from oodbench.task import CAMERAS, Region, is_clear
 
 ROOM = 0.05  # between an added object and anything else (m): the hand is wider than the fingers
@@ -81,12 +82,11 @@ def in_view(camera: Camera, point: tuple[float, float, float]) -> bool:
 def in_lane(item: Object, scene: Scene) -> bool:
     """Whether `item` would stand in the way along which something is pushed or a drawer moves."""
     ways = []
-    for condition in scene.goal.success:
-        name, _, rest = condition.partition("(")
-        ids = rest.rstrip(")").split(", ")
+    for condition in (Condition.parse(text, [o.id for o in scene.objects]) for text in scene.goal.success):
+        name, ids = condition.name, [arg for arg in condition.args if isinstance(arg, str)]
         start = scene.object(ids[0])
         if name == "at":
-            a, b = (np.array(scene.object(id).position[:2]) for id in ids[:2])
+            a, b = (np.array(scene.object(id).position[:2]) for id in ids)
             ways.append((a - 0.12 * (b - a) / max(np.linalg.norm(b - a), 1e-6), b))  # the hand comes from behind
         elif name in ("opened", "closed"):
             front = np.array([-math.cos(start.yaw), -math.sin(start.yaw)])

@@ -62,6 +62,14 @@ def called(scene: Scene, context: Context, phrase: str) -> Scene:
     return scene.but(instruction=context.task.instruct(scene, scene.instruction.wording, **instead))
 
 
+def with_habit(scene: Scene, other: str) -> Scene:
+    """The scene in which doing with object `other` what is asked for the handled one is scored as the habit."""
+    me = scene.goal.manipulated[0]
+    return scene.but(
+        goal=scene.goal.but(habit=tuple(text.replace(f"({me}", f"({other}") for text in scene.goal.success))
+    )
+
+
 def _target(scene: Scene) -> ObjectAsset:
     return OBJECTS.get(scene.object(scene.goal.manipulated[0]).asset)
 

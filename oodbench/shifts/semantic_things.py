@@ -9,7 +9,7 @@ from oodbench.errors import SpecError
 from oodbench.scene import Scene
 from oodbench.shift import Context, shift
 from oodbench.shifts import placing
-from oodbench.shifts.semantic_reference import called, names_an_object
+from oodbench.shifts.semantic_reference import called, names_an_object, with_habit
 from oodbench.task import Task
 
 NOVELTY = (
@@ -162,8 +162,5 @@ def other_goal(scene: Scene, context: Context) -> Scene:
             break
     else:
         raise SpecError(f"{scene.key}: no free place for another object")
-    swapped = scene.but(
-        objects=(*(asked if o.id == me else o for o in scene.objects), decoy),
-        goal=scene.goal.but(habit=tuple(text.replace(f"({me}", "(other-1") for text in scene.goal.success)),
-    )
-    return called(swapped, context, asset.label)
+    swapped = scene.but(objects=(*(asked if o.id == me else o for o in scene.objects), decoy))
+    return called(with_habit(swapped, decoy.id), context, asset.label)

@@ -10,13 +10,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from oodbench.catalogue import OBJECTS, ObjectAsset, Split, objects, textures
+from oodbench.catalogue import OBJECTS, ObjectAsset, objects, textures
 from oodbench.errors import SpecError
 from oodbench.scene import RGB, Camera, Lamp, Lights, Object, Scene, Surface
 from oodbench.shift import Context, shift
 from oodbench.shifts import placing
 from oodbench.spacing import reach
-from oodbench.task import Task, is_clear
+from oodbench.task import is_clear
 
 TABLE_TOP = ((-0.4, 0.36), (-0.56, 0.56))  # where clutter may stand: x and y ranges (m), but not
 WORKSPACE = ((-0.45, 0.18), (-0.33, 0.33))  # where things are handled
@@ -241,10 +241,6 @@ def _named_by_colour(item: Object, scene: Scene) -> bool:
     return asset.colour in words.split() or asset.colour in asset.label.split()
 
 
-def _has_recolourable(task: Task) -> bool:
-    return task.handled.kind == "object"
-
-
 @shift(
     "visual.object-colour",
     channels=("objects",),
@@ -252,7 +248,7 @@ def _has_recolourable(task: Task) -> bool:
     "colour stay",
     source="Colosseum (object colour); STAR-Gen V-OBJ",
     star_gen="V-OBJ",
-    applies=_has_recolourable,
+    applies=lambda task: task.handled.kind == "object",
 )
 def object_colour(scene: Scene, context: Context) -> Scene:
     """Objects have colours that they never have."""
@@ -290,9 +286,8 @@ def clutter(scene: Scene, context: Context) -> Scene:
 
     The first two are in the third-person picture, the others where there is room for them.
     """
-    split: Split = context.split
     taken = {OBJECTS.get(item.asset).category for item in scene.objects}
-    pool = [a for a in objects("object", split) if a.category not in taken and a.height < 0.11]
+    pool = [a for a in objects("object", context.split) if a.category not in taken and a.height < 0.11]
     placed = scene.objects
     for asset in placing.shuffled(pool, context):
         number = len(placed) - len(scene.objects) + 1

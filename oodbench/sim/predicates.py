@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -59,6 +59,11 @@ class Condition:
 
     def holds(self, world: World) -> bool:
         return PREDICATES[self.name](world, *self.args)
+
+
+def objects_of(conditions: Iterable[str], ids: Collection[str]) -> set[str]:
+    """The objects that conditions are about."""
+    return {arg for text in conditions for arg in Condition.parse(text, ids).args if isinstance(arg, str)}
 
 
 def _advice(name: str, choices: Collection[str]) -> str:
