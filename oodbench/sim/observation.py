@@ -14,6 +14,8 @@ from oodbench.errors import OodbenchError
 if TYPE_CHECKING:
     from oodbench.sim.world import World
 
+STATE_SIZE = 8
+
 
 class Observation(Mapping[str, object]):
     """What a policy sees. Pictures are rendered when they are first asked for.

@@ -1,0 +1,109 @@
+"""`oodbench demos`: demonstrations of the expert, for training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+demos = typer.Typer(help="Demonstrations of the expert in training scenes.", no_args_is_help=True)
+
+Folder = Annotated[Path, typer.Argument(help="folder of demonstrations")]
+Workers = Annotated[int, typer.Option(min=0, help="processes (0: in this one)")]
+
+
+@demos.command("record")
+def record(
+    folder: Folder,
+    task: Annotated[list[str], typer.Option(help="tasks")],
+    episodes: Annotated[int, typer.Option(min=1, help="training scenes of each task")] = 1000,
+    noise: Annotated[float, typer.Option(min=0, max=1, help="added to what is executed, away from things")] = 0.25,
+    noise_near: Annotated[float, typer.Option(min=0, max=1, help="the same, near things")] = 0.06,
+    light: Annotated[float, typer.Option(min=0, max=0.9, help="how much the light varies (share)")] = 0.25,
+    workers: Workers = 2,
+) -> None:
+    """Record the expert, with noise on its actions and clean labels. The same command goes on where it was.
+
+    Example: oodbench demos record runs/demos --task put-on --task stack --episodes 500
+    """
+    from rich.console import Console
+
+    from oodbench.demos.record import record_all
+    from oodbench.demos.store import BYTES_AN_EPISODE, DemoPlan
+
+    console = Console(stderr=True)
+    plan = DemoPlan(tasks=tuple(task), episodes=episodes, noise=noise, noise_near=noise_near, light=light)
+    total = len(plan.tasks) * episodes
+    console.print(f"{total} episodes, about {total * BYTES_AN_EPISODE / 1e6:.0f} MB, into {folder}", highlight=False)
+    try:
+        store = record_all(folder, plan, workers)
+    except KeyboardInterrupt:
+        console.print("\nstopped; what was recorded is kept. The same command goes on.")
+        raise typer.Exit(130) from None
+    _describe(store)
+
+
+@demos.command("info")
+def info(folder: Folder) -> None:
+    """What a folder holds."""
+    from oodbench.demos.store import DemoStore
+
+    store = DemoStore(folder)
+    print(", ".join(store.plan.tasks))
+    _describe(store)
+
+
+@demos.command("render")
+def render(
+    folder: Folder,
+    out: Annotated[Path, typer.Option(help="folder for the frames")],
+    size: Annotated[int, typer.Option(min=32, help="pixels of the third-person pictures")] = 128,
+    wrist_size: Annotated[int, typer.Option(min=16, help="and of the wrist pictures; a divisor of the former")] = 64,
+    stride: Annotated[int, typer.Option(min=1, help="every how many control steps")] = 2,
+    chunk: Annotated[int, typer.Option(min=1, help="actions a frame comes with")] = 8,
+    workers: Workers = 2,
+) -> None:
+    """Render frames for training: pictures, state, instruction and action chunk. Goes on where it was."""
+    from oodbench.demos.frames import FramePlan, render_all
+    from oodbench.demos.store import DemoStore
+    from oodbench.errors import SpecError
+
+    if size % wrist_size:
+        raise SpecError(f"--wrist-size {wrist_size} does not divide --size {size}")
+    store = DemoStore(folder)
+    _, good, steps = store.counts()
+    each = 3 * (size**2 + wrist_size**2)
+    print(f"{good} episodes, about {steps / stride:.0f} frames, {steps / stride * each / 1e9:.1f} GB, into {out}")
+    render_all(store, out, FramePlan(size, wrist_size, stride, chunk), workers)
+
+
+@demos.command("export")
+def export(
+    folder: Folder,
+    out: Annotated[Path, typer.Option(help="folder of the LeRobot dataset; must not exist")],
+    size: Annotated[int, typer.Option(min=64, help="pixels of the videos")] = 256,
+    limit: Annotated[int | None, typer.Option(min=1, help="at most so many episodes")] = None,
+    workers: Workers = 2,
+) -> None:
+    """Write a LeRobot dataset (v3.0: Parquet, MP4, meta) that lerobot's own training scripts read.
+
+    Example: oodbench demos export runs/demos --out runs/demos-lerobot
+    """
+    from oodbench.demos.lerobot import export as write
+    from oodbench.demos.store import DemoStore
+
+    write(DemoStore(folder), out, size, limit, workers)
+    print(f"{out}: LeRobotDataset('oodbench/demos', root='{out}')")
+
+
+def _describe(store: object) -> None:
+    from oodbench.demos.store import DemoStore
+
+    assert isinstance(store, DemoStore)
+    tried, good, steps = store.counts()
+    size = store.file.stat().st_size / 1e6 if store.file.exists() else 0.0
+    print(
+        f"{good} demonstrations of {tried} episodes ({good / max(tried, 1):.0%}), {steps} control steps, {size:.1f} MB"
+    )
+    print(f"sha256 {store.sha256}")

@@ -1,0 +1,1 @@
+"""Demonstrations: the expert recorded in training scenes, to learn policies from."""

@@ -1,0 +1,124 @@
+"""Recording the expert in training scenes, with noise on what is executed and clean labels."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from oodbench.demos.store import NAMESPACE, Demo, DemoPlan, DemoStore
+from oodbench.expert import Expert
+from oodbench.policies.base import EpisodeInfo
+from oodbench.progress import Meter
+from oodbench.scene import Lamp, Scene
+from oodbench.seeding import generator
+from oodbench.sim.world import World
+from oodbench.task import TASKS
+
+NEAR = 0.07  # within this distance of a thing of the task, the noise is the small one (m)
+LAMP_TURN = 0.15  # how far the lamps may turn for light 0.25, as a share of a vector's length
+TURN_NOISE = 0.3  # noise of rotations, as a share of that of translations
+
+
+def demo_scene(task: str, seed: int, light: float) -> Scene:
+    """The training scene of a demonstration: in-distribution, under light that varies by `light` (share)."""
+    scene = TASKS.get(task).sample(seed, NAMESPACE)
+    if light == 0.0:
+        return scene
+    rng = generator(NAMESPACE, task, seed, "light")
+
+    def vary(lamp: Lamp) -> Lamp:
+        turned = np.add(lamp.direction, LAMP_TURN * (light / 0.25) * rng.uniform(-1, 1, 3) * np.array([1, 1, 0]))
+        return lamp.but(direction=tuple(turned), diffuse=_scaled(lamp.diffuse, 1 + light * rng.uniform(-1, 1)))
+
+    lights = scene.lights
+    ambient = _scaled(lights.ambient, 1 + light * rng.uniform(-1, 1))
+    return scene.but(lights=lights.but(ambient=ambient, lamps=tuple(vary(lamp) for lamp in lights.lamps)))
+
+
+def record(task: str, seed: int, plan: DemoPlan, world: World) -> Demo:
+    """The expert in one training scene; it sees what its noisy actions led to, and says what it would have done."""
+    scene = demo_scene(task, seed, plan.light)
+    rng = generator(NAMESPACE, task, seed, "noise")
+    world.reset(scene)
+    expert = Expert()
+    expert.bind(world)
+    expert.reset(EpisodeInfo(task, scene.instruction.text, seed, scene.timing.horizon, scene.timing.control_hz))
+    executed, labels, states = [], [], []
+    while world.steps < scene.timing.horizon and not world.status.settled:
+        observation = world.observation()
+        label = expert.act(observation)[0].astype(np.float32)
+        sigma = plan.noise_near if _near(world) else plan.noise
+        noise = sigma * rng.standard_normal(6) * np.array([1, 1, 1, TURN_NOISE, TURN_NOISE, TURN_NOISE])
+        action = label.copy()
+        action[:6] = np.clip(action[:6] + noise, -1.0, 1.0)
+        states.append(observation.state)
+        labels.append(label)
+        executed.append(action)
+        world.step(action)
+    if not world.status.settled:
+        return Demo(task, seed, False, scene.sha256, world.outcome_sha256())
+    arrays = (np.array(executed), np.array(labels), np.array(states))
+    return Demo(task, seed, True, scene.sha256, world.outcome_sha256(), scene, *arrays)
+
+
+def record_all(path: Path, plan: DemoPlan, workers: int = 2) -> DemoStore:
+    """Record what `plan` asks for and the folder `path` does not hold yet."""
+    for task in plan.tasks:
+        TASKS.get(task)  # a misspelt one is named before anything is recorded
+    store = DemoStore(path)
+    there = store.adopt(plan)
+    wanted = [(task, seed) for seed in range(plan.episodes) for task in plan.tasks]
+    todo = [key for key in wanted if key not in there]
+    if not todo:
+        return store
+    kept = failed = 0
+    with Meter("recording", len(wanted), len(wanted) - len(todo)) as meter, store.file.open("a") as file:
+        for demo in _records(todo, plan, workers):
+            store.append(demo, file)
+            kept, failed = kept + demo.success, failed + (not demo.success)
+            meter.advance(note=f"{kept} kept, {failed} failed")
+    return store
+
+
+def _records(todo: Sequence[tuple[str, int]], plan: DemoPlan, workers: int) -> Iterator[Demo]:
+    if workers == 0:
+        world = World("fast")
+        yield from (record(task, seed, plan, world) for task, seed in todo)
+        return
+    context = multiprocessing.get_context("spawn")
+    chunk = max(1, min(16, math.ceil(len(todo) / workers / 4)))
+    with ProcessPoolExecutor(workers, context) as pool:
+        yield from pool.map(_record_here, [(task, seed, plan) for task, seed in todo], chunksize=chunk)
+
+
+_WORLD: list[World] = []
+
+
+def _record_here(job: tuple[str, int, DemoPlan]) -> Demo:
+    if not _WORLD:
+        _WORLD.append(World("fast"))
+    return record(*job, _WORLD[0])
+
+
+def _near(world: World) -> bool:
+    """Whether the hand is close to a thing of the task, holding one aside."""
+    manipulated = world.scene.goal.manipulated
+    for id in world.built.assets:
+        if id in manipulated and world.touching_gripper(id):
+            continue
+        if id in manipulated and world.grip_distance(id) < NEAR:
+            return True
+        if id not in manipulated:
+            away = world.grip_position - world.position(id)
+            if math.hypot(away[0], away[1]) < NEAR and away[2] < world.asset(id).height + 2 * NEAR:
+                return True
+    return any(world.touching_gripper(id) and world.lowest_point(id) < 0.02 for id in manipulated)
+
+
+def _scaled(colour: tuple[float, float, float], by: float) -> tuple[float, float, float]:
+    return tuple(float(np.clip(c * by, 0.0, 1.0)) for c in colour)  # type: ignore[return-value]
