@@ -10,14 +10,25 @@ DEMO := runs/demo
 SHOWN := visual.table-texture,visual.light-direction,semantic.reference-spatial,semantic.unseen-object,execution.robot-init
 CONTROLS := expert expert-noisy expert-slow expert-blind replay random no-op
 
-.PHONY: demo test lint format setup gl docs audit controls clean
+.PHONY: demo test lint format setup lerobot-env gl docs audit controls clean
 
 setup: $(READY) gl
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "oodbench needs Python 3.11 or newer; set PYTHON=")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0  # the CPU build, where there is one
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+# The real lerobot, whose numpy is not robosuite's. --no-deps: what it asks for would bring another torch, and CUDA.
+lerobot-env: .venv-lerobot/.ready
+
+.venv-lerobot/.ready: tests/lerobot_env/dependencies.txt tests/lerobot_env/requirements.txt
+	test -x .venv-lerobot/bin/python || $(PYTHON) -m venv .venv-lerobot
+	.venv-lerobot/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	.venv-lerobot/bin/python -m pip install --quiet --disable-pip-version-check -r tests/lerobot_env/dependencies.txt
+	.venv-lerobot/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests/lerobot_env/requirements.txt
 	@touch $@
 
 # System GL: installed when that is possible, else the command is printed.
@@ -37,7 +48,7 @@ demo: setup
 	$(BIN)/oodbench run quick --policy no-op --out $(DEMO)/no-op
 	$(BIN)/oodbench report $(DEMO)/expert $(DEMO)/random $(DEMO)/no-op --out $(DEMO)/report.html
 
-test: setup
+test: setup lerobot-env
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: $(READY)
@@ -73,4 +84,4 @@ controls: setup
 	  $(BIN)/oodbench report runs/$$suite/expert runs/$$suite/expert-blind --format markdown >> docs/controls.md; done
 
 clean:
-	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-lerobot runs .pytest_cache .mypy_cache .ruff_cache

@@ -9,8 +9,10 @@ import typer
 from oodbench import __version__
 from oodbench.cli.audit import audit
 from oodbench.cli.bench import bench
+from oodbench.cli.demos import demos
 from oodbench.cli.doctor import doctor
 from oodbench.cli.list import list_
+from oodbench.cli.probe import probe
 from oodbench.cli.replay import replay
 from oodbench.cli.report import report
 from oodbench.cli.run import run
@@ -28,8 +30,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("list")(list_)
-for _command in (run, report, view, replay, audit, doctor, bench):
+for _command in (run, report, view, replay, audit, probe, doctor, bench):
     app.command()(_command)
+app.add_typer(demos, name="demos")
 
 
 @app.callback(invoke_without_command=True)

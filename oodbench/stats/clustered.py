@@ -16,14 +16,16 @@ FEWEST = 10  # scenes a task below which no interval is given
 
 @dataclass(frozen=True)
 class ClusteredMean:
-    """interval is None when some task has fewer than FEWEST scenes: too few to say how much they vary."""
+    """interval is None when some task has fewer than `fewest` scenes: too few to say how much they vary."""
 
     value: float
     interval: Interval | None
     scenes: int
 
 
-def clustered_mean(values: Mapping[str, Sequence[float]], confidence: float = 0.95) -> ClusteredMean | None:
+def clustered_mean(
+    values: Mapping[str, Sequence[float]], confidence: float = 0.95, fewest: int = FEWEST
+) -> ClusteredMean | None:
     """The mean over tasks of the mean over scenes, with a t interval whose unit is the scene.
 
     values: by task, one number a scene (already averaged over the cells that share it). theta = mean_t mean_k z_tk,
@@ -35,7 +37,7 @@ def clustered_mean(values: Mapping[str, Sequence[float]], confidence: float = 0.
         return None
     value = float(np.mean([group.mean() for group in groups]))
     scenes = sum(len(group) for group in groups)
-    if min(len(group) for group in groups) < FEWEST:
+    if min(len(group) for group in groups) < max(fewest, 2):
         return ClusteredMean(value, None, scenes)
     variance = sum(group.var(ddof=1) / len(group) for group in groups) / len(groups) ** 2
     half = float(stats.t.ppf(0.5 + confidence / 2, scenes - len(groups))) * math.sqrt(variance)

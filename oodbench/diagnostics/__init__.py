@@ -1,0 +1,1 @@
+"""Looking into a policy: what its layers know, what it looks at, and whether it listens."""
