@@ -1,0 +1,137 @@
+"""The table of the reference VLA's arms, from their runs: success by axis, and what each differs from `default` by.
+
+python baselines/results.py cpu > baselines/results-cpu.md
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from oodbench.concepts import concept_of_scene
+from oodbench.run import records
+from oodbench.run.folder import read_info
+from oodbench.run.records import EpisodeRecord
+from oodbench.shift import ShiftSpec
+from oodbench.stats.paired import paired_difference
+from oodbench.stats.rates import Rate
+from oodbench.suite import Episode, Suite
+from vla.model import facts
+from vla.tier import HERE, load_tier
+
+AXES = ("id", "semantic", "visual", "execution")
+BASELINE = "default"
+FEW = 5  # scenes a task from which on a difference gets an interval here; fewer than elsewhere, and said so
+Run = tuple[Suite, list[EpisodeRecord]]
+
+
+def main(tier: str) -> None:
+    chosen = load_tier(tier)
+    root = HERE.parent / "runs" / "baselines" / tier / "eval"
+    for suite in sorted(path.name for path in root.iterdir()):
+        runs = {path.name: _run(path) for path in sorted((root / suite).iterdir())}
+        for task in chosen.tasks:
+            _print(suite, task, {name: (s, [r for r in rs if r.task == task]) for name, (s, rs) in runs.items()})
+    _gates(tier)
+
+
+def _run(path: Path) -> Run:
+    suite = Suite.model_validate(read_info(path)["suite"]["content"])
+    return suite, records.read(path / "episodes.jsonl")
+
+
+def _print(suite: str, task: str, runs: dict[str, Run]) -> None:
+    runs = {name: run for name, run in runs.items() if run[1]}
+    if not runs:
+        return
+    axes = [axis for axis in AXES if any(r.axis == axis for _, rs in runs.values() for r in rs)]
+    print(f"### {suite}, {task}\n")
+    print("| policy | " + " | ".join(axis.upper() if axis == "id" else axis for axis in axes) + " |")
+    print("|---|" + "---:|" * len(axes))
+    for name, (_, found) in runs.items():
+        print(
+            f"| {name} | "
+            + " | ".join(_rate(Rate.of(r.success for r in found if r.axis == axis)) for axis in axes)
+            + " |"
+        )
+    for name, (_, found) in runs.items():
+        arm, seed = name.rsplit("-", 1) if name[-1].isdigit() else (name, "")
+        base = runs.get(f"{BASELINE}-{seed}")
+        if arm != BASELINE and seed and base:
+            print(
+                f"| {name} - {BASELINE}-{seed} | "
+                + " | ".join(_difference(found, base[1], axis) for axis in axes)
+                + " |"
+            )
+    split = _by_concept(runs)
+    if split:
+        print(
+            "\nSemantic shifts by the thing (C_robot: demonstrated, C_web: only in pretraining, C_none: never seen):\n"
+        )
+        concepts = sorted({c for row in split.values() for c in row}, key=("robot", "web", "none").index)
+        print("| policy | " + " | ".join(f"C_{c}" for c in concepts) + " |")
+        print("|---|" + "---:|" * len(concepts))
+        for name, row in split.items():
+            print(f"| {name} | " + " | ".join(_rate(Rate.of(row[c])) for c in concepts) + " |")
+    print()
+
+
+def _by_concept(runs: dict[str, Run]) -> dict[str, dict[str, list[bool | None]]]:
+    found: dict[str, dict[str, list[bool | None]]] = {}
+    for name, (suite, rs) in runs.items():
+        row: dict[str, list[bool | None]] = defaultdict(list)
+        for r in rs:
+            if r.axis == "semantic":
+                scene = Episode(r.task, ShiftSpec.parse(r.shift, r.severity), r.seed).scene(suite)
+                row[concept_of_scene(scene)].append(r.success)
+        found[name] = row
+    return found
+
+
+def _rate(rate: Rate) -> str:
+    if rate.value is None:
+        return "-"
+    low, high = (f"{100 * x:.0f}" for x in (rate.interval.low, rate.interval.high))
+    return f"{100 * rate.value:.1f} ({low}-{high}), n {rate.n}"
+
+
+def _difference(a: list[EpisodeRecord], b: list[EpisodeRecord], axis: str) -> str:
+    found = paired_difference((r for r in a if r.axis == axis), (r for r in b if r.axis == axis), fewest=FEW)
+    if found is None:
+        return "-"
+    interval = f" ({100 * found.interval.low:+.1f} to {100 * found.interval.high:+.1f})" if found.interval else ""
+    return f"{100 * found.value:+.1f}{interval}, {found.scenes} scenes"
+
+
+def _gates(tier: str) -> None:
+    """What the checkpoints themselves know: accuracy of the questions, errors and cosines on held-out episodes."""
+    folder = HERE / "checkpoints" / tier
+    known: dict[str, Any] = facts(folder / "pretrained.safetensors")
+    print("### Questions after pretraining\n")
+    concepts = list(known["questions"])
+    types = list(dict.fromkeys(t for c in concepts for t in known["questions"][c]))
+    print("| question | " + " | ".join(f"C_{c}" for c in concepts) + " |")
+    print("|---|" + "---:|" * len(concepts))
+    for type_ in types:
+        print(f"| {type_} | " + " | ".join(_share(known["questions"][c], c, [type_]) for c in concepts) + " |")
+    print("| all | " + " | ".join(_share(known["questions"][c], c, types) for c in concepts) + " |")
+    print("\n### Held-out demonstrations\n")
+    rows = {p.stem: facts(p)["validation"] for p in sorted(folder.glob("*-[0-9]*.safetensors"))}
+    keys = list(next(iter(rows.values()))) if rows else []
+    print("| arm | " + " | ".join(keys) + " |\n|---|" + "---:|" * len(keys))
+    for name, row in rows.items():
+        print(f"| {name} | " + " | ".join(f"{row[key]:.4f}" for key in keys) + " |")  # type: ignore[index]
+
+
+def _share(table: dict[str, dict[str, list[int]]], concept: str, types: list[str]) -> str:
+    """Of the questions that turn on a thing of this concept."""
+    right, n = (sum(table.get(t, {}).get(concept, [0, 0])[i] for t in types) for i in (0, 1))
+    return f"{100 * right / n:.1f} % of {n}" if n else "-"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "cpu")
