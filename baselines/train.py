@@ -36,11 +36,12 @@ from oodbench.seeding import derive
 from vla.finetune import DemoFrames, align, finetune_loss, prepare_parts, teach_all, validate
 from vla.loop import Slice, train
 from vla.model import VLA, Config, parameters
-from vla.pictures import PicturePlan, Pictures
+from vla.pictures import PicturePlan
 from vla.pictures import load as load_pictures
 from vla.pictures import render_all as render_pictures
-from vla.pretrain import accuracy, questions_loss
-from vla.questions import answers, vocabulary
+from vla.pretrain import Lessons, accuracy, questions_loss
+from vla.questions import answers, ask_all, vocabulary
+from vla.questions import load as load_questions
 from vla.recipe import load_recipe
 from vla.teacher import Teacher, TeacherConfig, classes, dense_loss, fit_components
 from vla.tier import HERE, Tier, load_tier
@@ -80,6 +81,8 @@ class Workshop:
         for concept in CONCEPTS:
             plan = PicturePlan(counts.held_out, f"held-out-{concept}", (concept,))
             render_pictures(self.out / f"pictures-{concept}", plan, self.workers)
+        for name in ("pictures", *(f"pictures-{concept}" for concept in CONCEPTS)):
+            ask_all(self.out / name, self.workers)
 
     # --- models ----------------------------------------------------------------------------------------------------
 
@@ -92,14 +95,14 @@ class Workshop:
         out, training = self.out / "pretrain", self.tier.pretrain
         if (self.checkpoints / "pretrained.safetensors").exists():
             return True
-        pictures = load_pictures(self.out / "pictures")
         model = self.fresh(0)
         print(f"the model has {parameters(model) / 1e6:.2f} M parameters", flush=True)
-        loss = questions_loss(model, pictures, training.batch, training.questions, self.tier.device)
+        lessons = self._lessons("pictures", model)
+        loss = questions_loss(model, lessons, training.batch, training.questions)
         if not train(out, {"model": model}, loss, training.schedule, self.slice, 0, "pretraining"):
             return False
-        gate = {c: accuracy(model.eval(), self._held_out(c), device=self.tier.device) for c in CONCEPTS}
-        self._publish("pretrained", model, out, {"questions": gate, "pictures": len(pictures)})
+        gate = {c: accuracy(model.eval(), self._lessons(f"pictures-{c}", model)) for c in CONCEPTS}
+        self._publish("pretrained", model, out, {"questions": gate, "pictures": len(lessons)})
         return True
 
     def teacher(self) -> bool:
@@ -142,10 +145,10 @@ class Workshop:
             cache = self._features(teacher, data)
             alignment, features = align(model, recipe.align, pretrained, teacher, data, seed, cache)
             modules["projector"] = alignment.projector
-        pictures = load_pictures(self.out / "pictures") if recipe.cotrain else None
+        lessons = self._lessons("pictures", model) if recipe.cotrain else None
         memory: dict[str, float] = {}
         loss = finetune_loss(
-            model, recipe, data, training.batch, training.steps, alignment, features, pictures, memory
+            model, recipe, data, training.batch, training.steps, alignment, features, lessons, memory
         )  # fmt: skip
         if not train(out, modules, loss, training.schedule, self.slice, seed, name, memory):
             return False
@@ -175,8 +178,8 @@ class Workshop:
             part.replace(path)
         return torch.from_numpy(np.load(path))
 
-    def _held_out(self, concept: str) -> Pictures:
-        return load_pictures(self.out / f"pictures-{concept}")
+    def _lessons(self, folder: str, model: VLA) -> Lessons:
+        return Lessons(load_questions(self.out / folder), model, self.tier.device)
 
     def _publish(self, name: str, model: VLA, out: Path, known: dict[str, Any]) -> None:
         """Copy a finished model and its log to the checkpoints."""

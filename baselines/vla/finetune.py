@@ -15,8 +15,7 @@ from oodbench.demos.frames import Frames
 from oodbench.seeding import derive
 from vla.loop import Loss, only, shifted
 from vla.model import VLA, pixels
-from vla.pictures import Pictures
-from vla.pretrain import questions_loss
+from vla.pretrain import Lessons, questions_loss
 from vla.recipe import AlignRecipe, Recipe
 from vla.teacher import Teacher
 
@@ -94,15 +93,15 @@ def finetune_loss(
     steps: int,
     alignment: Alignment | None = None,
     features: Features | None = None,
-    pictures: Pictures | None = None,
+    lessons: Lessons | None = None,
     memory: dict[str, float] | None = None,
 ) -> Loss:
     """The loss of one update of an arm. memory: holds the alignment's coefficient from one update to the next."""
     memory = {} if memory is None else memory
     answers = None
     if recipe.cotrain:
-        assert pictures is not None
-        answers = questions_loss(model, pictures, max(1, round(recipe.cotrain * batch)), 2, data.device)
+        assert lessons is not None
+        answers = questions_loss(model, lessons, max(1, round(recipe.cotrain * batch)), 2)
     later = [p for name, p in model.named_parameters() if p.requires_grad and name.split(".")[0] not in NEW_PARTS]
 
     def loss(step: int, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:

@@ -12,7 +12,7 @@ import json
 import math
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -85,22 +85,22 @@ def render_all(out: Path, plan: PicturePlan, workers: int = 2) -> None:
 class Pictures:
     """n pictures. image: (n, 128, 128, 3) uint8; mask: (n, 64, 64) int8, index into the picture's things, -1 for none;
     wrist_image: (n, 64, 64, 3) and wrist_mask: (n, 32, 32), or depth: (n, 64, 64) float16 (m). things: of every
-    picture, what is visible (see `_visible`); state: (n, 8)."""
+    picture, what is visible (see `_visible`); state: (n, 8). questions: of every picture, once they were asked (see
+    vla.questions)."""
 
     arrays: dict[str, np.ndarray]
     things: list[list[dict[str, Any]]]
+    questions: list[list[Any]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.things)
 
 
-def load(out: Path, count: int | None = None) -> Pictures:
-    """The pictures of a folder, the first `count` of them (rounded up to shards)."""
+def load(out: Path) -> Pictures:
+    """The pictures of a folder. Raises RunFolderError when there are none."""
     parts: dict[str, list[np.ndarray]] = {}
     seen: list[list[dict[str, Any]]] = []
     for path in sorted(out.glob("pictures-*.npz")):
-        if count is not None and len(seen) >= count:
-            break
         with np.load(path, allow_pickle=False) as shard:
             for name in shard.files:
                 if name != "things":

@@ -7,16 +7,24 @@ to eat"), as long as only one visible thing can be meant.
 
 from __future__ import annotations
 
+import json
+import multiprocessing
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import astuple, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from oodbench.catalogue import GLYPHS, OBJECTS, ObjectAsset, objects
 from oodbench.concepts import concept_of, things
+from oodbench.errors import RunFolderError
+from oodbench.progress import Meter
+from oodbench.seeding import generator
 from oodbench.task import TASKS
-from vla.pictures import GLYPH_SETS
+from vla.pictures import GLYPH_SETS, Pictures
+from vla.pictures import load as load_pictures
 from vla.words import Vocabulary
 
 Thing = dict[str, Any]
@@ -25,6 +33,8 @@ SIDES, DEPTHS = ("left", "middle", "right"), ("near", "far")
 PLACES = tuple(f"{depth} {side}" for depth in DEPTHS for side in SIDES)
 THIRD = 0.09  # what lies farther than this from the middle is to the left or right (m)
 APART = 0.04  # things nearer to each other than this are neither left nor right (m)
+VERSION = 1  # of the questions; those of another are asked anew
+EACH = 16  # questions a picture
 NOTHING = "nothing"  # what the caption of an empty patch says
 
 
@@ -267,9 +277,53 @@ def captions(things_: list[Thing]) -> dict[int, str]:
     return named
 
 
-def heat_target(mask: np.ndarray, look: tuple[int, ...], grid: int) -> np.ndarray:
-    """(grid * grid,) shares of the pixels of what is asked about, by patch; all zero when none of it is visible."""
-    hit = np.isin(mask, look)
-    step = mask.shape[0] // grid
-    cells = hit.reshape(grid, step, grid, step).sum((1, 3)).astype(np.float32).ravel()
-    return cells / max(cells.sum(), 1.0)
+# --- asking about all of them ---------------------------------------------------------------------------------------
+
+
+def ask_all(folder: Path, workers: int = 2) -> None:
+    """Ask `EACH` questions about every picture of a folder, and keep them beside the pictures."""
+    todo = [path for path in sorted(folder.glob("pictures-*.npz")) if not _asked(path)]
+    if not todo:
+        return
+    with Meter(f"questions about {folder.name}", len(todo)) as meter:
+        if workers == 0:
+            for path in todo:
+                _ask_shard(path)
+                meter.advance()
+            return
+        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+            for _ in pool.map(_ask_shard, todo):
+                meter.advance()
+
+
+def load(folder: Path) -> Pictures:
+    """The pictures of a folder with their questions. Raises RunFolderError when they were not asked."""
+    pictures = load_pictures(folder)
+    for path in sorted(folder.glob("pictures-*.npz")):
+        if not _asked(path):
+            raise RunFolderError(f"{path}: no questions were asked about it; the stage `pictures` does it")
+        rows = json.loads(_questions_path(path).read_text())["asked"]
+        pictures.questions.extend([Question(q[0], q[1], q[2], tuple(q[3]), q[4]) for q in row] for row in rows)
+    return pictures
+
+
+def _questions_path(shard: Path) -> Path:
+    return shard.with_name(shard.name.replace("pictures-", "questions-")).with_suffix(".json")
+
+
+def _asked(shard: Path) -> bool:
+    path = _questions_path(shard)
+    return path.exists() and json.loads(path.read_text())["version"] == VERSION
+
+
+def _ask_shard(path: Path) -> None:
+    with np.load(path, allow_pickle=False) as file:
+        things = json.loads(str(file["things"]))
+    asked = []
+    for i, picture in enumerate(things):
+        rng = generator("questions", VERSION, path.parent.name, path.stem, i)
+        made = [ask(picture, rng) or Question("none", "", None) for _ in range(EACH)]
+        asked.append([astuple(question) for question in made])
+    unfinished = _questions_path(path).with_suffix(".part")
+    unfinished.write_text(json.dumps({"version": VERSION, "asked": asked}))
+    unfinished.replace(_questions_path(path))

@@ -6,22 +6,31 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from oodbench.catalogue import OBJECTS
 from oodbench.concepts import concept_of
+from oodbench.errors import RunFolderError
 from vla import pictures
 from vla.pictures import PicturePlan
-from vla.questions import PLACES, TYPES, answers, ask, captions, heat_target
+from vla.pretrain import heat_loss, heat_target
+from vla.questions import PLACES, TYPES, answers, ask, ask_all, captions
+from vla.questions import load as load_questions
 
 
 @pytest.fixture(scope="module")
-def some(tmp_path_factory: pytest.TempPathFactory) -> pictures.Pictures:
+def some_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pictures")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pictures, "SETS", 2)
         patch.setattr(pictures, "ARRANGEMENTS", 10)
         pictures.render_all(folder, PicturePlan(20, "test"), workers=0)
-        return pictures.load(folder)
+    return folder
+
+
+@pytest.fixture
+def some(some_folder: Path) -> pictures.Pictures:
+    return pictures.load(some_folder)
 
 
 def test_pictures_show_nothing_of_c_none(some: pictures.Pictures) -> None:
@@ -76,12 +85,37 @@ def test_answers_are_right() -> None:
     assert captions([mug, board]) == {0: "mug", 5: "circle"}
 
 
-def test_heat_is_shared_out_by_pixels() -> None:
-    mask = np.full((8, 8), -1)
-    mask[0, 0] = mask[7, 6] = mask[7, 7] = 2
-    heat = heat_target(mask, (2,), grid=2)
-    assert heat.tolist() == pytest.approx([1 / 3, 0, 0, 2 / 3])
-    assert heat_target(mask, (4,), grid=2).sum() == 0.0
+def test_heat_is_shared_out_by_what_is_covered() -> None:
+    """Two things on four patches; the first question looks at one, the second at both, the third at nothing."""
+    cover = torch.tensor([[[0.1, 0.0, 0.0, 0.3], [0.0, 0.4, 0.0, 0.0]]])
+    look = torch.tensor([[[True, False], [True, True], [False, False]]])
+    heat = heat_target(cover, look)[0]
+    assert heat[0].tolist() == pytest.approx([0.25, 0.0, 0.0, 0.75])
+    assert heat[1].tolist() == pytest.approx([0.125, 0.5, 0.0, 0.375])
+    assert heat[2].tolist() == [0.0] * 4
+
+
+def test_a_map_on_the_thing_has_the_least_loss() -> None:
+    cover, look = torch.tensor([[[0.5, 0.5, 0.0, 0.0]]]), torch.ones(1, 1, 1, dtype=torch.bool)
+    right = heat_loss(torch.tensor([[[9.0, 9.0, 0.0, 0.0]]]), [cover], look)
+    wrong = heat_loss(torch.tensor([[[0.0, 0.0, 9.0, 9.0]]]), [cover], look)
+    assert right.item() == pytest.approx(np.log(2), abs=1e-3)
+    assert wrong.item() > 5
+
+
+def test_questions_are_asked_once_and_the_same_again(some_folder: Path) -> None:
+    ask_all(some_folder, workers=0)
+    first = load_questions(some_folder).questions
+    assert all(len(row) == 16 for row in first)
+    files = sorted(some_folder.glob("questions-*.json"))
+    kept = [file.stat().st_mtime_ns for file in files]
+    ask_all(some_folder, workers=0)
+    assert [file.stat().st_mtime_ns for file in files] == kept
+    files[0].unlink()
+    with pytest.raises(RunFolderError, match="no questions were asked"):
+        load_questions(some_folder)
+    ask_all(some_folder, workers=0)
+    assert load_questions(some_folder).questions == first
 
 
 def test_rendering_goes_on_where_it_was_and_refuses_another_plan(
