@@ -17,16 +17,18 @@ MOST_COMPONENTS = 50  # of the PCA before silhouette and t-SNE
 def probe(features: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed: int = 0) -> dict[str, float]:
     """Cross-validated accuracy of multinomial logistic regression from (n, d) features to n labels.
 
-    groups: n scene numbers; the pictures of one scene are never on both sides. Returns accuracy, its chance level (the
-    most frequent label), the standard error over folds, n and the number of labels.
+    groups: n scene numbers; the pictures of one scene are never on both sides. Labels with fewer than five examples do
+    not count. Returns accuracy, its chance level (the most frequent label), the standard error over folds, n and the
+    number of labels; NaN where fewer than two labels or five scenes are left.
     """
     sklearn = _sklearn()
     kept = np.isin(
         labels, [label for label, n in zip(*np.unique(labels, return_counts=True), strict=True) if n >= FOLDS]
     )
     features, labels, groups = features[kept], labels[kept], groups[kept]
-    if len(np.unique(labels)) < 2 or len(np.unique(groups)) < FOLDS:
-        raise OodbenchError(f"a probe needs two labels and {FOLDS} scenes; got {len(labels)} examples")
+    known = {"n": len(labels), "labels": len(np.unique(labels))}
+    if known["labels"] < 2 or len(np.unique(groups)) < FOLDS:
+        return {**dict.fromkeys(("accuracy", "se", "chance"), float("nan")), **known}
     folds = sklearn["model_selection"].GroupKFold(FOLDS, shuffle=True, random_state=seed)
     scores = []
     for train, test in folds.split(features, labels, groups):
@@ -44,13 +46,7 @@ def probe(features: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed: in
         scores.append(float((search.predict(features[test]) == labels[test]).mean()))
     chance = float(np.unique(labels, return_counts=True)[1].max() / len(labels))
     error = float(np.std(scores, ddof=1) / np.sqrt(FOLDS))
-    return {
-        "accuracy": float(np.mean(scores)),
-        "se": error,
-        "chance": chance,
-        "n": len(labels),
-        "labels": len(np.unique(labels)),
-    }
+    return {"accuracy": float(np.mean(scores)), "se": error, "chance": chance, **known}
 
 
 def position_probe(features: np.ndarray, places: np.ndarray, groups: np.ndarray, seed: int = 0) -> dict[str, float]:

@@ -103,6 +103,12 @@ def test_a_probe_does_not_learn_scenes_by_heart() -> None:
     assert linear.probe(features, labels, groups)["accuracy"] < 0.55
 
 
+def test_too_few_examples_give_no_number() -> None:
+    found = linear.probe(np.zeros((8, 3)), np.arange(8), np.arange(8))
+    assert np.isnan(found["accuracy"])
+    assert found["n"] == 0
+
+
 def test_places_are_read_in_centimetres() -> None:
     rng = np.random.default_rng(2)
     places = rng.uniform(-0.2, 0.2, (200, 2))
@@ -177,9 +183,8 @@ def test_the_command_sets_policies_side_by_side(tmp_path: Path) -> None:
     assert result["cka"]["pooled"]["patches"]["clear"]["turned"] == pytest.approx(1.0, abs=1e-6)
     assert set(result["policies"]) == {"clear", "turned"}
     row = result["policies"]["clear"]
-    assert (
-        row["linear"]["robot"]["colour"]["patches"]["accuracy"] > row["linear"]["robot"]["colour"]["patches"]["chance"]
-    )
+    assert row["position"]["patches"]["n"] == 66
+    assert set(row["linear"]["none"]["colour"]) == {"patches", "more"}
     assert row["attention"]["start"]["robot"]["patches"]["uniform"]["lift"] == pytest.approx(1.0)
     assert row["listening"]["robot"]["swap_cm"] > 0
     for name in ("layers.png", "tsne.png", "attention.png"):
