@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -249,7 +252,8 @@ def test_it_aligns_the_visual_tokens_of_pi0(tiny_pi0: tuple[nn.Module, dict[str,
 
 def test_it_aligns_a_vlm_under_lora(tiny_smolvlm: tuple[nn.Module, dict[str, Tensor], slice]) -> None:
     """SmolVLM with peft: the gradient goes into the adapters, which are all that is trained."""
-    peft = pytest.importorskip("peft", reason="peft is not installed: pip install 'oodbench[dev]'")
+    import peft
+
     base, batch, span = tiny_smolvlm
     model = peft.get_peft_model(base, peft.LoraConfig(r=4, target_modules=["q_proj", "v_proj"]))
     name = next(n for n, _ in model.named_modules() if n.endswith("text_model.layers.1"))
@@ -260,3 +264,29 @@ def test_it_aligns_a_vlm_under_lora(tiny_smolvlm: tuple[nn.Module, dict[str, Ten
     assert trained
     assert all("lora_" in n for n in trained)
     assert {n.split("layers.")[1][0] for n in trained if "text_model" in n} <= {"0", "1"}
+
+
+def snippet(name: str) -> str:
+    page = (Path(__file__).resolve().parents[1] / "docs" / "alignment.md").read_text()
+    return page.split(f"```python {name}\n")[1].split("```")[0]
+
+
+def test_the_page_on_pi0_runs_as_it_is_written(tiny_pi0: tuple[nn.Module, dict[str, Tensor]]) -> None:
+    model, batch = tiny_pi0
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    teacher = lambda pixels: torch.randn(len(pixels), 16, TEACHER)  # noqa: E731
+    found: dict[str, Any] = {"model": model, "batch": batch, "teacher": teacher, "torch": torch}
+    exec(snippet("pi0"), found)
+    assert found["coefficient"] > 0
+    assert any(not torch.equal(before[name], p) for name, p in model.named_parameters())
+
+
+def test_the_page_on_lora_runs_as_it_is_written(tiny_smolvlm: tuple[nn.Module, dict[str, Tensor], slice]) -> None:
+    model, batch, span = tiny_smolvlm
+    teacher = lambda pixels: torch.randn(len(pixels), 16, TEACHER)  # noqa: E731
+    given = {"model": model, "batch": batch, "span": span, "teacher": teacher, "middle": 1, "width": 32, "grid": 2}
+    found: dict[str, Any] = dict(given)
+    exec(snippet("smolvlm"), found)
+    trained = [name for name, p in found["model"].named_parameters() if p.grad is not None]
+    assert trained
+    assert all("lora_" in name for name in trained)
