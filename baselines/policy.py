@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from oodbench.demos.frames import shrink
+from oodbench.diagnostics.attention import rollout
 from oodbench.diagnostics.inside import Inside
 from oodbench.errors import OodbenchError
 from oodbench.policies.base import EpisodeInfo, PolicySpec
@@ -68,6 +69,8 @@ class VLAPolicy:
             for i, weights in enumerate(out.attention, start=1):
                 seen = weights[:, :, -c.chunk :, :patches].mean((1, 2))
                 attention.setdefault(f"trunk.{i}", []).append(seen.numpy())
+            through = rollout([weights.numpy() for weights in out.attention])
+            attention.setdefault("rollout", []).append(through[:, -c.chunk :, :patches].mean(1))
             assert out.motion is not None
             assert out.gripper is not None
             actions.append(torch.cat([out.motion.clamp(-1, 1), out.gripper.tanh()[..., None]], 2).numpy())

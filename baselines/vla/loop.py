@@ -126,11 +126,6 @@ def only(module: nn.Module | nn.Parameter, trainable: bool) -> None:
         p.requires_grad_(trainable)
 
 
-def trained_steps(out: Path) -> int:
-    """How far training in `out` has come."""
-    return int(torch.load(out / "state.pt", weights_only=True)["step"]) if (out / "state.pt").exists() else 0
-
-
 def _resume(
     out: Path, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer, memory: dict[str, float], device: str
 ) -> int:

@@ -15,7 +15,6 @@ is well defined: they are what alignment aligns.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -303,11 +302,3 @@ def pixels(pictures: Tensor) -> Tensor:
 
 def parameters(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
-
-
-def named_parts(model: VLA) -> Iterator[tuple[str, nn.Module | nn.Parameter]]:
-    """Encoder and projector, the vision of the model, as `freeze` freezes it."""
-    yield "encoder", model.encoder
-    yield "projector", model.projector
-    yield "image_positions", model.image_positions
-    yield "wrist_positions", model.wrist_positions
