@@ -9,7 +9,8 @@
 The trunk's attention is by blocks, as in PaliGemma and pi0: visual tokens see visual tokens, words see these and the
 words of their own question, the action queries see everything. What the trunk makes of a picture does therefore not
 depend on the words, several questions about one picture cost little more than one, and "the visual tokens at layer l"
-is well defined: they are what alignment aligns.
+is well defined: they are what alignment aligns. Where a visual token lies is added to it before every layer: the
+captions of pretraining ask what is in a patch and not where it is, and what is not asked for is forgotten on the way.
 """
 
 from __future__ import annotations
@@ -146,6 +147,9 @@ class VLA(nn.Module):
         self.image_positions = nn.Parameter(grid_positions(c.image_grid, d))
         self.wrist_positions = nn.Parameter(grid_positions(c.wrist_grid, d))
         self.projector = nn.Sequential(nn.Linear(d, d), nn.GELU(), nn.Linear(d, d))
+        self.places = nn.Parameter(
+            torch.cat([grid_positions(side, d) + 0.5 * torch.randn(d) for side in (c.image_grid, c.wrist_grid)])
+        )  # of the visual tokens and of their cameras, given to every layer of the trunk
         self.words = nn.Embedding(len(c.vocabulary), d, padding_idx=0)
         self.word_positions = nn.Parameter(0.02 * torch.randn(c.longest, d))
         self.ask = nn.Parameter(0.02 * torch.randn(d))
@@ -195,8 +199,9 @@ class VLA(nn.Module):
         x = torch.cat(parts, 1)
         mask = self._mask(words, v, x.shape[1])
         kept, weights = [x], [] if attention else None
+        places = F.pad(self.places, (0, 0, 0, x.shape[1] - v))
         for block in self.trunk:
-            x = block(x, mask, weights)
+            x = block(x + places, mask, weights)
             if hidden:
                 kept.append(x)
         x = self.norm(x)
@@ -286,7 +291,7 @@ def state_features(state: Tensor) -> Tensor:
 def grid_positions(side: int, width: int) -> Tensor:
     """(side * side, width): sines and cosines of row and column. The positions that patches begin with.
 
-    They are learned from there; beginning at noise instead, "where is the mug" was still at chance after 2,600 updates.
+    They are learned from there.
     """
     rates = 100.0 ** -torch.linspace(0, 1, width // 4)
     angles = torch.arange(side)[:, None] * rates * torch.pi / 2
