@@ -31,11 +31,15 @@ def record(
 
     from oodbench.demos.record import record_all
     from oodbench.demos.store import BYTES_AN_EPISODE, DemoPlan
+    from oodbench.task import TASKS
 
     console = Console(stderr=True)
     plan = DemoPlan(tasks=tuple(task), episodes=episodes, noise=noise, noise_near=noise_near, light=light)
     total = len(plan.tasks) * episodes
-    console.print(f"{total} episodes, about {total * BYTES_AN_EPISODE / 1e6:.0f} MB, into {folder}", highlight=False)
+    for name in plan.tasks:
+        TASKS.get(name)
+    size = total * BYTES_AN_EPISODE / 1e6
+    console.print(f"{total} episodes, about {size:.0f} MB, into {folder}", highlight=False, soft_wrap=True)
     try:
         store = record_all(folder, plan, workers)
     except KeyboardInterrupt:

@@ -69,7 +69,7 @@ def record(task: str, seed: int, plan: DemoPlan, world: World) -> Demo:
 def record_all(path: Path, plan: DemoPlan, workers: int = 2) -> DemoStore:
     """Record what `plan` asks for and the folder `path` does not hold yet."""
     for task in plan.tasks:
-        TASKS.get(task)  # a misspelt one is named before anything is recorded
+        TASKS.get(task)  # a misspelt one is named before the folder is made
     store = DemoStore(path)
     there = store.adopt(plan)
     wanted = [(task, seed) for seed in range(plan.episodes) for task in plan.tasks]

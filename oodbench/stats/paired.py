@@ -46,7 +46,7 @@ def paired_difference(
         if difference:
             only[difference < 0] += 1
     means: dict[str, list[float]] = defaultdict(list)
-    for (task, _), differences in by_scene.items():
+    for (task, _), differences in sorted(by_scene.items()):
         means[task].append(sum(differences) / len(differences))
     found = clustered_mean(means, fewest=fewest)
     if found is None:

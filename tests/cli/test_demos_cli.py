@@ -44,4 +44,4 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
         done = run(*words)
         assert done.returncode == 2
         assert expected in done.stderr
-        assert len(done.stderr.strip().splitlines()) <= 2
+        assert len(done.stderr.strip().splitlines()) == 1
