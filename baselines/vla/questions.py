@@ -49,6 +49,9 @@ class Question:
     concept: str = "robot"
 
 
+Maker = Callable[[list[Thing], np.random.Generator], Question | None]
+
+
 def vocabulary() -> Vocabulary:
     """The words of the training wordings, of everything in C_robot and C_web, and of the questions."""
     texts = [wording.text for task in TASKS for wording in task.wording if wording.split in ("train", "dev")]
@@ -153,20 +156,17 @@ def _singled_out(picture: list[Thing], rng: np.random.Generator) -> tuple[str, T
     return f"the {word} thing", first
 
 
-def _name(picture: list[Thing], rng: np.random.Generator) -> Question | None:
-    found = _singled_out(picture, rng)
-    if found is None or found[1]["face"]:
-        return None
-    text, thing = found
-    return Question("name", f"what is {text}", _asset(thing).label, (thing["k"],), _concept(thing))
+def _identity(type_: str, words: str, attribute: str) -> Maker:
+    """Asks for an attribute of a thing that is singled out."""
 
+    def make(picture: list[Thing], rng: np.random.Generator) -> Question | None:
+        found = _singled_out(picture, rng)
+        if found is None or found[1]["face"]:
+            return None
+        text, thing = found
+        return Question(type_, words.format(text), getattr(_asset(thing), attribute), (thing["k"],), _concept(thing))
 
-def _kind(picture: list[Thing], rng: np.random.Generator) -> Question | None:
-    found = _singled_out(picture, rng)
-    if found is None or found[1]["face"]:
-        return None
-    text, thing = found
-    return Question("kind", f"what kind of thing is {text}", _asset(thing).category, (thing["k"],), _concept(thing))
+    return make
 
 
 def _colour(picture: list[Thing], rng: np.random.Generator) -> Question | None:
@@ -240,9 +240,9 @@ def _point(picture: list[Thing], rng: np.random.Generator) -> Question | None:
     return Question("point", f"point to {text}", None, (thing["k"],), _concept(thing))
 
 
-_TYPES: dict[str, Callable[[list[Thing], np.random.Generator], Question | None]] = {
-    "name": _name,
-    "kind": _kind,
+_TYPES: dict[str, Maker] = {
+    "name": _identity("name", "what is {}", "label"),
+    "kind": _identity("kind", "what kind of thing is {}", "category"),
     "colour": _colour,
     "glyph": _glyph,
     "presence": _presence,
