@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -110,7 +109,7 @@ def _difference(a: list[EpisodeRecord], b: list[EpisodeRecord], axis: str) -> st
 def _gates(tier: str) -> None:
     """What the checkpoints themselves know: accuracy of the questions, errors and cosines on held-out episodes."""
     folder = HERE / "checkpoints" / tier
-    known: dict[str, Any] = facts(folder / "pretrained.safetensors")
+    known = facts(folder / "pretrained.safetensors")
     print("### Questions after pretraining\n")
     concepts = list(known["questions"])
     types = list(dict.fromkeys(t for c in concepts for t in known["questions"][c]))
@@ -120,11 +119,13 @@ def _gates(tier: str) -> None:
         print(f"| {type_} | " + " | ".join(_share(known["questions"][c], c, [type_]) for c in concepts) + " |")
     print("| all | " + " | ".join(_share(known["questions"][c], c, types) for c in concepts) + " |")
     print("\n### Held-out demonstrations\n")
-    rows = {p.stem: facts(p)["validation"] for p in sorted(folder.glob("*-[0-9]*.safetensors"))}
+    rows: dict[str, dict[str, float]] = {
+        p.stem: facts(p)["validation"] for p in sorted(folder.glob("*-[0-9]*.safetensors"))
+    }
     keys = list(next(iter(rows.values()))) if rows else []
     print("| arm | " + " | ".join(keys) + " |\n|---|" + "---:|" * len(keys))
     for name, row in rows.items():
-        print(f"| {name} | " + " | ".join(f"{row[key]:.4f}" for key in keys) + " |")  # type: ignore[index]
+        print(f"| {name} | " + " | ".join(f"{row[key]:.4f}" for key in keys) + " |")
 
 
 def _share(table: dict[str, dict[str, list[int]]], concept: str, types: list[str]) -> str:

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from oodbench.alignment import Alignment, random_projector, ridge_projector
 from oodbench.demos.frames import Frames
 from oodbench.seeding import derive
-from vla.loop import Loss, only, shifted
+from vla.loop import Logs, Loss, only, shifted
 from vla.model import VLA, pixels
 from vla.pretrain import Lessons, questions_loss
 from vla.recipe import AlignRecipe, Recipe
@@ -66,7 +66,7 @@ class DemoFrames:
         return batch | {"image": image, "wrist_image": wrist, "words": words[:, None, :longest], "index": index}
 
 
-def action_loss(model: VLA, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+def action_loss(model: VLA, batch: Batch) -> tuple[Tensor, Logs]:
     """L1 of the motion chunk and cross-entropy of the gripper, whose commands in [-1, 1] are taken as probabilities."""
     output = model(batch["image"], batch["wrist_image"], batch["words"], batch["state"])
     assert output.motion is not None
@@ -104,7 +104,7 @@ def finetune_loss(
         answers = questions_loss(model, lessons, max(1, round(recipe.cotrain * batch)), 2)
     later = [p for name, p in model.named_parameters() if p.requires_grad and name.split(".")[0] not in NEW_PARTS]
 
-    def loss(step: int, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(step: int, rng: np.random.Generator) -> tuple[Tensor, Logs]:
         chosen = data.draw(rng, batch)
         examples = data.batch(chosen)
         examples["image"] = shifted(examples["image"], SHIFT, rng)

@@ -53,7 +53,8 @@ class Slice:
         return torch.autocast(self.device, torch.bfloat16) if self.precision == "bf16" else nullcontext()
 
 
-Loss = Callable[[int, np.random.Generator], tuple[Tensor, dict[str, float]]]
+Logs = dict[str, Tensor | float]
+Loss = Callable[[int, np.random.Generator], tuple[Tensor, Logs]]
 
 
 def train(
@@ -94,7 +95,8 @@ def train(
                 raise OodbenchError(f"{label}: the gradient is not finite at step {step}; lower the learning rate")
             optimizer.step()
             step += 1
-            for name, number in {"loss": value.detach(), **logs}.items():
+            logs = {"loss": value.detach(), **logs}
+            for name, number in logs.items():
                 sums[name] = sums.get(name, 0.0) + float(number)
             if step % LOG_EVERY == 0 or step == schedule.steps:
                 since = (step - 1) % LOG_EVERY + 1

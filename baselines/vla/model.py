@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -125,7 +126,8 @@ class Encoder(nn.Module):
         parts: list[nn.Module] = []
         for before, after in zip((3, *stem), stem, strict=False):
             parts += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.GroupNorm(8, after), nn.SiLU()]
-        self.stem = nn.Sequential(*parts, nn.Conv2d(stem[-1], width, 1)).to(memory_format=torch.channels_last)
+        self.stem = nn.Sequential(*parts, nn.Conv2d(stem[-1], width, 1))
+        self.stem.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.blocks = nn.ModuleList(Block(width, heads, mlp) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
 
@@ -198,7 +200,8 @@ class VLA(nn.Module):
             parts += [self.state(state_features(state))[:, None], self.queries.expand(b, -1, -1)]
         x = torch.cat(parts, 1)
         mask = self._mask(words, v, x.shape[1])
-        kept, weights = [x], [] if attention else None
+        kept = [x]
+        weights: list[Tensor] | None = [] if attention else None
         places = F.pad(self.places, (0, 0, 0, x.shape[1] - v))
         for block in self.trunk:
             x = block(x + places, mask, weights)
@@ -266,14 +269,15 @@ class VLA(nn.Module):
         return model.eval()
 
 
-def facts(path: Path) -> dict[str, object]:
+def facts(path: Path) -> dict[str, Any]:
     """What a checkpoint says of its making."""
     with safe_open(path, "pt") as file:
         return json.loads(file.metadata()["facts"])
 
 
-def _config(fields: dict[str, object]) -> Config:
-    return Config(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})  # type: ignore[arg-type]
+def _config(fields: dict[str, Any]) -> Config:
+    known: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+    return Config(**known)
 
 
 def state_features(state: Tensor) -> Tensor:

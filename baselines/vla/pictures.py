@@ -135,7 +135,7 @@ def _render_shard(job: tuple[PicturePlan, int, Path]) -> int:
     arrays = {name: np.stack(pieces) for name, pieces in parts.items()}
     unfinished = path.with_suffix(".part")
     with unfinished.open("wb") as file:
-        np.savez(file, things=np.array(json.dumps(seen)), **arrays)  # type: ignore[arg-type]
+        np.savez(file, things=np.array(json.dumps(seen)), **arrays)
     unfinished.replace(path)
     return len(seen)
 

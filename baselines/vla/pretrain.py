@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vla.loop import Loss, shifted
+from vla.loop import Logs, Loss, shifted
 from vla.model import VLA, pixels
 from vla.pictures import SET, Pictures
 from vla.questions import NOTHING, captions
@@ -81,7 +81,7 @@ class Lessons:
 def questions_loss(model: VLA, lessons: Lessons, batch: int, each: int) -> Loss:
     """The loss of one update: `batch` pictures, `each` of the questions about every one."""
 
-    def loss(step: int, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(step: int, rng: np.random.Generator) -> tuple[Tensor, Logs]:
         chosen = rng.integers(len(lessons), size=batch)
         examples = lessons.batch(chosen, rng.integers(lessons.words.shape[1], size=(batch, each)))
         image = shifted(examples["image"], SHIFT, rng)
@@ -93,7 +93,7 @@ def questions_loss(model: VLA, lessons: Lessons, batch: int, each: int) -> Loss:
         covered = coverage(model, examples)
         heat = heat_loss(output.heat, covered, examples["look"])
         caption, named = caption_loss(model, output.visual, covered, examples["caption"])
-        logs = {"answer": answer.detach(), "heat": heat.detach(), "caption": caption.detach()}
+        logs: Logs = {"answer": answer.detach(), "heat": heat.detach(), "caption": caption.detach()}
         return answer + HEAT * heat + CAPTIONS * caption, {**logs, "accuracy": right, "named": named}
 
     return loss

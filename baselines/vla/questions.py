@@ -80,9 +80,9 @@ def answers() -> tuple[str, ...]:
 
 
 def _known() -> list[ObjectAsset]:
-    kept = [asset for kind in ("object", "receptacle") for asset in things(kind, "robot", "web")]  # type: ignore[arg-type]
+    kept = [asset for kind in ("object", "receptacle") for asset in things(kind, "robot", "web")]
     for kind in ("block", "container", "puck", "zone", "button", "knob", "cabinet"):
-        kept += objects(kind, "train")  # type: ignore[arg-type]
+        kept += objects(kind, "train")
     return kept
 
 

@@ -10,6 +10,7 @@ import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from torch.nn import functional as F
 
 from oodbench.errors import OodbenchError
 from oodbench.task import CAMERAS
-from vla.loop import Loss, shifted
+from vla.loop import Logs, Loss, shifted
 from vla.model import Encoder, pixels
 from vla.pictures import MASK, Pictures
 from vla.questions import _known
@@ -48,6 +49,9 @@ class TeacherConfig:
 
 
 class Teacher(nn.Module):
+    mean: Tensor
+    basis: Tensor
+
     def __init__(self, config: TeacherConfig) -> None:
         super().__init__()
         self.config = c = config
@@ -80,8 +84,9 @@ class Teacher(nn.Module):
         if not path.is_file():
             raise OodbenchError(f"{path}: no teacher; train it first (the stage `teacher`)")
         with safe_open(path, "pt") as file:
-            fields = json.loads(file.metadata()["config"])
-            teacher = cls(TeacherConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}))
+            known = json.loads(file.metadata()["config"])
+            fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in known.items()}
+            teacher = cls(TeacherConfig(**fields))
             teacher.load_state_dict({k: file.get_tensor(k).float() for k in file.keys()}, strict=False)  # noqa: SIM118
         return teacher.eval().requires_grad_(False)
 
@@ -96,7 +101,7 @@ def dense_loss(teacher: Teacher, pictures: Pictures, batch: int, device: str = "
     weight = torch.ones(len(number), device=device)
     weight[0] = BACKGROUND_WEIGHT
 
-    def loss(step: int, rng: np.random.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(step: int, rng: np.random.Generator) -> tuple[Tensor, Logs]:
         chosen = rng.integers(len(pictures), size=batch)
         image = shifted(pixels(torch.from_numpy(pictures.arrays["image"][chosen]).to(device)), SHIFT, rng)
         labels = np.stack([_labels(pictures, i, number) for i in chosen])
@@ -109,7 +114,12 @@ def dense_loss(teacher: Teacher, pictures: Pictures, batch: int, device: str = "
         far = (near - wanted_depth).abs().mean()
         normal = (1 - F.cosine_similarity(facing.float(), wanted_normal, dim=-1)).mean()
         hit = (logits.argmax(-1) == label)[label > 0].float().mean()
-        logs = {"segmentation": segmentation.detach(), "depth": far.detach(), "normal": normal.detach(), "hit": hit}
+        logs: Logs = {
+            "segmentation": segmentation.detach(),
+            "depth": far.detach(),
+            "normal": normal.detach(),
+            "hit": hit,
+        }
         return segmentation + far + normal, logs
 
     return loss
