@@ -78,8 +78,8 @@ def action_loss(model: VLA, batch: Batch) -> tuple[Tensor, Logs]:
 
 
 def prepare_parts(model: VLA, recipe: Recipe) -> None:
-    """Freeze what the recipe freezes, and what acting has no use for (the answers' head)."""
-    for name in ("answer", "pointer"):
+    """Freeze what the recipe freezes, and what acting has no use for (the heads of answers and pointing)."""
+    for name in ("answer", "pointer", "spot"):
         only(getattr(model, name), recipe.cotrain > 0)
     for name in recipe.frozen:
         only(getattr(model, name), False)

@@ -2,7 +2,7 @@
 
     image (128 x 128) ─┐  conv stem, ViT     projector     ┌ visual tokens (64 + 16)
     wrist (64 x 64) ───┴─ 16-pixel patches ─────────────── ┤
-    instruction ────────── word embeddings, <ask> ──────── ┼─ trunk: transformer ─ <ask>: answer, heat map over patches
+    instruction ────────── word embeddings, <ask> ──────── ┼─ trunk: transformer ─ <ask>: answer, heat map, spot
     state ──────────────── linear ──────────────────────── ┤                     └ action queries: chunk, gripper
     learned ────────────── action queries ──────────────── ┘
 
@@ -74,7 +74,8 @@ class Config:
 class Output:
     """What a forward pass gives; B pictures, K questions each, d wide.
 
-    answer: (B, K, answers) logits. heat: (B, K, visual tokens) logits, the picture's patches first, row by row.
+    answer: (B, K, answers) logits. heat: (B, K, visual tokens) logits, the picture's patches first, row by row. spot:
+    (B, K, 2, 2), across and down in the picture and in the wrist picture, as shares of their sides.
     visual: (B, visual tokens, d), what the trunk made of them; the answers' head reads from each what is in its patch.
     motion: (B, chunk, 6), gripper: (B, chunk) logits of closing; both None unless it was asked to act.
     hidden: on request, what enters the trunk and what leaves each of its layers, (B, tokens, d), visual tokens first.
@@ -83,6 +84,7 @@ class Output:
 
     answer: Tensor
     heat: Tensor
+    spot: Tensor
     visual: Tensor
     motion: Tensor | None = None
     gripper: Tensor | None = None
@@ -161,6 +163,7 @@ class VLA(nn.Module):
         self.norm = nn.LayerNorm(d)
         self.answer = nn.Linear(d, len(c.answers))
         self.pointer = nn.Linear(d, d)
+        self.spot = nn.Linear(d, 4)
         self.action = nn.Sequential(nn.Linear(d, d), nn.SiLU(), nn.Linear(d, 7))
         nn.init.normal_(self.words.weight, std=0.02)
 
@@ -212,6 +215,7 @@ class VLA(nn.Module):
         output = Output(
             answer=self.answer(ask),
             heat=self.pointer(ask) @ x[:, :v].transpose(1, 2) / d**0.5,
+            spot=self.spot(ask).unflatten(-1, (2, 2)) + 0.5,
             visual=x[:, :v],
             hidden=kept if hidden else [],
             attention=weights or [],

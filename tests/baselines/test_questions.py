@@ -13,7 +13,7 @@ from oodbench.concepts import concept_of
 from oodbench.errors import RunFolderError
 from vla import pictures
 from vla.pictures import PicturePlan
-from vla.pretrain import heat_loss, heat_target
+from vla.pretrain import heat_loss, heat_target, spot_loss
 from vla.questions import PLACES, TYPES, answers, ask, ask_all, captions
 from vla.questions import load as load_questions
 
@@ -130,3 +130,19 @@ def test_rendering_goes_on_where_it_was_and_refuses_another_plan(
     assert np.array_equal(pictures.load(tmp_path).arrays["image"], first.arrays["image"])
     with pytest.raises(Exception, match="holds other pictures"):
         pictures.render_all(tmp_path, PicturePlan(4, "test", dense=True), workers=0)
+
+
+def test_the_spot_is_the_middle_of_the_thing_in_both_pictures() -> None:
+    mask, wrist = torch.full((1, 64, 64), -1), torch.full((1, 32, 32), -1)
+    mask[0, 16:32, 32:64] = 0  # middle: 0.75 across, 0.375 down
+    wrist[0, :16, :8] = 0  # 0.125 across, 0.25 down
+    look = torch.zeros(1, 2, 8, dtype=torch.bool)
+    look[0, 0, 0] = True
+    look[0, 1, :2] = True  # two things: no one spot
+    batch = {"mask": mask, "wrist_mask": wrist, "look": look}
+    right = torch.tensor([[[[0.75, 0.375], [0.125, 0.25]], [[9.0, 9.0], [9.0, 9.0]]]])
+    assert spot_loss(right, batch).item() == pytest.approx(0.0, abs=1e-6)
+    aside = right + torch.tensor([0.1, 0.0])
+    assert spot_loss(aside, batch).item() == pytest.approx(0.05, abs=1e-6)
+    batch["wrist_mask"] = torch.full((1, 32, 32), -1)  # out of the wrist camera's view: only the other counts
+    assert spot_loss(aside, batch).item() == pytest.approx(0.025, abs=1e-6)
