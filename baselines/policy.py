@@ -84,7 +84,7 @@ def untrained(like: str, seed: int = 0) -> VLAPolicy:
     return VLAPolicy(VLA(load(like).model.config), execute=1)
 
 
-def load(checkpoint: str, execute: int = 8) -> VLAPolicy:
+def load(checkpoint: str, execute: int = 4) -> VLAPolicy:
     """checkpoint: a path, or what comes before .safetensors in baselines/checkpoints. execute: actions of each chunk
     that are executed before the next look."""
     torch.set_num_threads(1)  # oodbench runs one worker a core

@@ -19,7 +19,8 @@ def record(
     task: Annotated[list[str], typer.Option(help="tasks")],
     episodes: Annotated[int, typer.Option(min=1, help="training scenes of each task")] = 1000,
     noise: Annotated[float, typer.Option(min=0, max=1, help="added to what is executed, away from things")] = 0.25,
-    noise_near: Annotated[float, typer.Option(min=0, max=1, help="the same, near things")] = 0.06,
+    noise_near: Annotated[float, typer.Option(min=0, max=1, help="the same, near things")] = 0.08,
+    kick: Annotated[float, typer.Option(min=0, max=1, help="probability, at each step, of a kick aside")] = 0.05,
     light: Annotated[float, typer.Option(min=0, max=0.9, help="how much the light varies (share)")] = 0.25,
     workers: Workers = 2,
 ) -> None:
@@ -34,7 +35,7 @@ def record(
     from oodbench.task import TASKS
 
     console = Console(stderr=True)
-    plan = DemoPlan(tasks=tuple(task), episodes=episodes, noise=noise, noise_near=noise_near, light=light)
+    plan = DemoPlan(tasks=tuple(task), episodes=episodes, noise=noise, noise_near=noise_near, kick=kick, light=light)
     total = len(plan.tasks) * episodes
     for name in plan.tasks:
         TASKS.get(name)

@@ -22,6 +22,8 @@ from oodbench.task import TASKS
 NEAR = 0.07  # within this distance of a thing of the task, the noise is the small one (m)
 LAMP_TURN = 0.15  # how far the lamps may turn for light 0.25, as a share of a vector's length
 TURN_NOISE = 0.3  # noise of rotations, as a share of that of translations
+KICK = 0.45  # mean length of a kick (share of the action range, at each of its steps)
+KICK_STEPS = 2
 
 
 def demo_scene(task: str, seed: int, light: float) -> Scene:
@@ -49,12 +51,17 @@ def record(task: str, seed: int, plan: DemoPlan, world: World) -> Demo:
     expert.bind(world)
     expert.reset(EpisodeInfo(task, scene.instruction.text, seed, scene.timing.horizon, scene.timing.control_hz))
     executed, labels, states = [], [], []
+    kick, kicked = np.zeros(3), 0
     while world.steps < scene.timing.horizon and not world.status.settled:
         observation = world.observation()
         label = expert.act(observation)[0].astype(np.float32)
         sigma = plan.noise_near if _near(world) else plan.noise
         noise = sigma * rng.standard_normal(6) * np.array([1, 1, 1, TURN_NOISE, TURN_NOISE, TURN_NOISE])
         action = label.copy()
+        if not kicked and rng.random() < plan.kick:
+            kick, kicked = _kick(rng), KICK_STEPS
+        if kicked:
+            noise[:3], kicked = kick, kicked - 1
         action[:6] = np.clip(action[:6] + noise, -1.0, 1.0)
         states.append(observation.state)
         labels.append(label)
@@ -103,6 +110,13 @@ def _record_here(job: tuple[str, int, DemoPlan]) -> Demo:
     if not _WORLD:
         _WORLD.append(World("fast"))
     return record(*job, _WORLD[0])
+
+
+def _kick(rng: np.random.Generator) -> np.ndarray:
+    """A random way, (3,): mostly aside, never far down."""
+    way = rng.standard_normal(3) * np.array([1.0, 1.0, 0.5])
+    way *= KICK * rng.uniform(0.5, 1.5) / np.linalg.norm(way)
+    return np.maximum(way, [-1.0, -1.0, -0.1])
 
 
 def _near(world: World) -> bool:

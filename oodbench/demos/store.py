@@ -36,8 +36,9 @@ class DemoPlan(BaseModel):
 
     episodes: seeds 0 .. episodes - 1 of each task; those in which the expert fails are left out. noise, noise_near:
     standard deviation of what is added to the executed translations (share of the action range), away from things and
-    within a few centimetres of them; labels stay clean (DART, arXiv 1703.09327). light: how much the lights vary, as a
-    share of their brightness.
+    within a few centimetres of them; labels stay clean (DART, arXiv 1703.09327). kick: probability of a kick at each
+    control step: two steps that take the hand some centimetres aside, so that ways back are demonstrated too. light:
+    how much the lights vary, as a share of their brightness.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,7 +46,8 @@ class DemoPlan(BaseModel):
     tasks: tuple[str, ...]
     episodes: int = Field(1000, gt=0)
     noise: float = Field(0.25, ge=0.0, le=1.0)
-    noise_near: float = Field(0.06, ge=0.0, le=1.0)
+    noise_near: float = Field(0.08, ge=0.0, le=1.0)
+    kick: float = Field(0.05, ge=0.0, le=1.0)
     light: float = Field(0.25, ge=0.0, lt=1.0)
 
 
@@ -196,11 +198,11 @@ class DemoStore:
 
     def _refuse_other(self, wanted: dict[str, Any]) -> None:
         old = self.info
-        for name in ("noise", "noise_near", "light"):
-            if old["plan"][name] != wanted["plan"][name]:
+        for name in ("noise", "noise_near", "kick", "light"):
+            before, now = old["plan"].get(name, 0.0), wanted["plan"][name]
+            if before != now:
                 raise RunFolderError(
-                    f"{self.path}: was recorded with {name} {old['plan'][name]:g}, now {wanted['plan'][name]:g}; "
-                    "give another folder"
+                    f"{self.path}: was recorded with {name} {before:g}, now {now:g}; give another folder"
                 )
         for name in ("mujoco", "oodbench"):
             if old["versions"].get(name) != wanted["versions"].get(name):
