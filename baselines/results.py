@@ -32,10 +32,17 @@ def main(tier: str) -> None:
     chosen = load_tier(tier)
     root = HERE.parent / "runs" / "baselines" / tier / "eval"
     for suite in sorted(path.name for path in root.iterdir()):
-        runs = {path.name: _run(path) for path in sorted((root / suite).iterdir())}
+        order = lambda path: (path.name.rsplit("-", 1)[-1], _place(path.name, chosen.arms))  # noqa: E731
+        runs = {path.name: _run(path) for path in sorted((root / suite).iterdir(), key=order)}
         for task in chosen.tasks:
             _print(suite, task, {name: (s, [r for r in rs if r.task == task]) for name, (s, rs) in runs.items()})
     _gates(tier)
+
+
+def _place(name: str, arms: tuple[str, ...]) -> int:
+    """Of an arm in the tier's list; those that are not in it come last."""
+    arm = name.rsplit("-", 1)[0]
+    return arms.index(arm) if arm in arms else len(arms)
 
 
 def _run(path: Path) -> Run:
