@@ -21,14 +21,11 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
-# The real lerobot, whose numpy is not robosuite's. --no-deps: what it asks for would bring another torch, and CUDA.
+# The real lerobot, whose numpy is not robosuite's.
 lerobot-env: .venv-lerobot/.ready
 
-.venv-lerobot/.ready: tests/lerobot_env/dependencies.txt tests/lerobot_env/requirements.txt
-	test -x .venv-lerobot/bin/python || $(PYTHON) -m venv .venv-lerobot
-	.venv-lerobot/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
-	.venv-lerobot/bin/python -m pip install --quiet --disable-pip-version-check -r tests/lerobot_env/dependencies.txt
-	.venv-lerobot/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r tests/lerobot_env/requirements.txt
+.venv-lerobot/.ready: $(READY) $(wildcard oodbench/interop/lerobot_env/*.txt oodbench/interop/lerobot_plugin/*)
+	$(BIN)/oodbench lerobot-env .venv-lerobot --python $(PYTHON)
 	@touch $@
 
 # System GL: installed when that is possible, else the command is printed.

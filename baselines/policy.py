@@ -13,7 +13,7 @@ from oodbench.diagnostics.attention import rollout
 from oodbench.diagnostics.inside import Inside
 from oodbench.errors import OodbenchError
 from oodbench.policies.base import EpisodeInfo, PolicySpec
-from oodbench.sim.observation import Observation
+from oodbench.sim.observation import Seen
 from vla.model import VLA, pixels
 
 BATCH = 64
@@ -33,7 +33,7 @@ class VLAPolicy:
         """Nothing is remembered from one observation to the next."""
 
     @torch.no_grad()
-    def act(self, observation: Observation) -> np.ndarray:
+    def act(self, observation: Seen) -> np.ndarray:
         """A chunk of actions, (chunk, 7)."""
         c = self.model.config
         words = torch.from_numpy(self.model.vocabulary.encode([observation.instruction], c.longest))[None]

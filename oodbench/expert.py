@@ -18,7 +18,7 @@ from oodbench.errors import OodbenchError
 from oodbench.motion import CAREFUL, CLOSE, FREE, OPEN, PATIENCE, PRECISE, PULLING, Mover, Script
 from oodbench.policies.base import EpisodeInfo, PolicySpec
 from oodbench.seeding import generator
-from oodbench.sim.observation import Observation
+from oodbench.sim.observation import Seen
 from oodbench.sim.predicates import Condition
 
 FINGERTIP = 0.025  # room for the fingertips over the top of what they come down on (m)
@@ -37,13 +37,13 @@ class Expert(Mover):
     Raises OodbenchError for a goal that it has no script for.
     """
 
-    spec = PolicySpec(execute=1, privileged=True)
+    spec = PolicySpec(execute=1, privileged=True, cameras=())
 
     def reset(self, episode: EpisodeInfo) -> None:
         self.begin()
         self._script: Script = self._reach(self.goal(episode))
 
-    def act(self, observation: Observation) -> np.ndarray:
+    def act(self, observation: Seen) -> np.ndarray:
         """One action, (1, 7)."""
         return next(self._script)[None]
 

@@ -11,11 +11,15 @@ from oodbench.cli.audit import audit
 from oodbench.cli.bench import bench
 from oodbench.cli.demos import demos
 from oodbench.cli.doctor import doctor
+from oodbench.cli.inspect import inspect
+from oodbench.cli.lerobot_env import lerobot_env
 from oodbench.cli.list import list_
+from oodbench.cli.new_policy import new_policy
 from oodbench.cli.probe import probe
 from oodbench.cli.replay import replay
 from oodbench.cli.report import report
 from oodbench.cli.run import run
+from oodbench.cli.serve import serve
 from oodbench.cli.view import view
 from oodbench.errors import OodbenchError
 
@@ -30,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("list")(list_)
-for _command in (run, report, view, replay, audit, probe, doctor, bench):
+for _command in (run, report, view, replay, audit, inspect, serve, new_policy, probe, doctor, bench, lerobot_env):
     app.command()(_command)
 app.add_typer(demos, name="demos")
 

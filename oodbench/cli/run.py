@@ -12,12 +12,16 @@ import typer
 
 def run(
     suite: Annotated[str, typer.Argument(help="a suite, or the path of its TOML file")],
-    policy: Annotated[str, typer.Option(help="name, module:attr or file.py:attr, with ?key=value behind it")],
+    policy: Annotated[
+        str, typer.Option(help="name, module:attr, file.py:attr or scheme://host:port, with ?key=value behind it")
+    ],
     out: Annotated[Path | None, typer.Option(help="run folder; the same one again goes on with it")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="at most so many episodes a cell")] = None,
     task: Annotated[list[str] | None, typer.Option(help="only these tasks (patterns)")] = None,
     shift: Annotated[list[str] | None, typer.Option(help="only these shifts (patterns), or specs like a@3+b@2")] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="processes (default: one a core; 0: in this one)")] = None,
+    envs: Annotated[int, typer.Option(min=1, help="episodes that a worker plays at once, in batches")] = 1,
+    real_time: Annotated[bool, typer.Option(help="the world does not wait for the policy")] = False,
     seed_offset: Annotated[int, typer.Option(min=0, help="added to every seed: other scenes, same cells")] = 0,
     video: Annotated[int, typer.Option(min=0, help="episodes a cell to film")] = 0,
     episode_timeout: Annotated[float, typer.Option(min=1.0, help="seconds an episode may take")] = 300.0,
@@ -43,6 +47,8 @@ def run(
             suite,
             out=out,
             workers=workers,
+            envs=envs,
+            real_time=real_time,
             limit=limit,
             tasks=task or (),
             shifts=shift or (),

@@ -1,16 +1,19 @@
-"""What a policy is, and the check that every action passes before it reaches the simulator."""
+"""What a policy is: its methods, what it is told, and the check that every action passes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from oodbench.errors import PolicyError
+from oodbench.policies.spec import PolicySpec
 
 if TYPE_CHECKING:
-    from oodbench.sim.world import Observation
+    from oodbench.sim.observation import Seen
+
+__all__ = ["ACTION_SIZE", "BatchedPolicy", "EpisodeInfo", "Policy", "PolicySpec", "check_actions"]
 
 ACTION_SIZE = 7
 
@@ -24,20 +27,7 @@ class EpisodeInfo:
     seed: int  # for the policy's own randomness; the same for every policy in this episode
     horizon: int  # control steps
     control_hz: float
-
-
-@dataclass(frozen=True)
-class PolicySpec:
-    """What a policy declares about itself, as its attribute `spec`.
-
-    execute: how many actions of each chunk are executed before `act` is called again; None executes all of them.
-    image_size: pixels (square) of the images that it is given.
-    privileged: it is handed the World (method `bind`); such policies are controls and are marked as such everywhere.
-    """
-
-    execute: int | None = None
-    image_size: int = 256
-    privileged: bool = False
+    session: int = 0  # which of the episodes that are played at once; always 0 where there is one at a time
 
 
 @runtime_checkable
@@ -47,20 +37,42 @@ class Policy(Protocol):
     def reset(self, episode: EpisodeInfo) -> None:
         """A new episode begins; forget the last one."""
 
-    def act(self, observation: Observation) -> np.ndarray:
-        """The next actions, shape (n, 7) or (7,), each number in [-1, 1].
+    def act(self, observation: Seen) -> np.ndarray:
+        """The next actions, shape (n, 7) or (7,), in the conventions that `spec` declares.
 
-        An action is dx dy dz (x 0.05 m), a rotation vector (x 0.5 rad), both in the frame of the robot's base, and the
-        gripper (-1 open, +1 close); one is executed every 1/20 s.
+        By default each number is in [-1, 1]: dx dy dz (x 0.05 m), a rotation vector (x 0.5 rad), both in the frame of
+        the robot's base, and the gripper (-1 open, +1 close); one is executed every 1/20 s.
         """
 
 
-def check_actions(actions: object, name: str) -> np.ndarray:
+@runtime_checkable
+class BatchedPolicy(Protocol):
+    """A policy that answers several environments in one call (`oodbench run --envs`, `oodbench serve`).
+
+    One instance serves them all. What it remembers of an episode it keeps under its session: `episode.session` in
+    `reset`, `observation.session` in `act_batch`.
+    """
+
+    def reset(self, episode: EpisodeInfo) -> None:
+        """A new episode begins in this session; forget the session's last one."""
+
+    def act_batch(self, observations: list[Seen]) -> list[np.ndarray]:
+        """The next actions of each, as `Policy.act` gives them; in the same order."""
+
+
+def check_actions(actions: object, name: str, tolerance: float = 1e-3) -> np.ndarray:
     """`actions` as float64 of shape (n, 7). Raises PolicyError: not numbers, wrong shape, not finite, out of range.
 
-    Values up to 1e-3 outside [-1, 1] are clipped, as rounding may put them there; larger ones are refused, because they
-    show that the policy's actions were not scaled for this interface.
+    Values up to `tolerance` outside [-1, 1] are clipped, as rounding may put them there; larger ones are refused,
+    because they show that the policy's actions were not scaled for this interface.
     """
+    return within(numbers(actions, name), name, tolerance)
+
+
+def numbers(actions: object, name: str) -> np.ndarray:
+    """`actions` as finite float64 of shape (n, 7), n at least 1. Torch tensors are taken from wherever they live."""
+    if hasattr(actions, "detach") and hasattr(actions, "cpu"):
+        actions = actions.detach().cpu().float().numpy()
     try:
         array = np.asarray(actions, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -77,10 +89,37 @@ def check_actions(actions: object, name: str) -> np.ndarray:
         raise PolicyError(
             f"policy {name}: act() returned {array[row, column]} at [{row}, {column}]; actions must be finite"
         )
-    if np.abs(array).max() > 1.0 + 1e-3:
+    return array
+
+
+def within(array: np.ndarray, name: str, tolerance: float) -> np.ndarray:
+    """`array` clipped to [-1, 1]. Raises PolicyError when a value lies more than `tolerance` outside."""
+    if np.abs(array).max() > 1.0 + tolerance:
         row, column = np.unravel_index(np.abs(array).argmax(), array.shape)
         raise PolicyError(
             f"policy {name}: act() returned {array[row, column]:.3g} at [{row}, {column}]; actions must lie in [-1, 1] "
             "(dx dy dz x 0.05 m, rotation vector x 0.5 rad, gripper)"
         )
     return array.clip(-1.0, 1.0)
+
+
+def ask(policy: Any, observation: Seen) -> Any:
+    """The raw answer of a policy to one observation, whether it has `act` or `act_batch` only."""
+    if callable(getattr(policy, "act", None)):
+        return policy.act(observation)
+    return answers(policy, [observation])[0]
+
+
+def answers(policy: Any, observations: list[Seen]) -> list[Any]:
+    """The raw answers of a batched policy. Raises PolicyError when there are not as many as observations."""
+    found = policy.act_batch(observations)
+    try:
+        count = len(found)
+    except TypeError:
+        count = -1
+    if count != len(observations):
+        said = f"{count} answers" if count >= 0 else type(found).__name__
+        raise PolicyError(
+            f"policy {type(policy).__name__}: act_batch() returned {said} to {len(observations)} observations"
+        )
+    return list(found)

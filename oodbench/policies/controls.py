@@ -10,7 +10,7 @@ import numpy as np
 from oodbench.policies.base import ACTION_SIZE, EpisodeInfo, PolicySpec
 from oodbench.registry import Registry
 from oodbench.seeding import generator
-from oodbench.sim.world import Observation
+from oodbench.sim.observation import Seen
 
 POLICIES: Registry[Callable[..., Any]] = Registry("policy", group="oodbench.policies")
 
@@ -20,24 +20,24 @@ CHUNK = 8
 class RandomPolicy:
     """Uniformly random actions, drawn from the episode's policy seed."""
 
-    spec = PolicySpec(execute=CHUNK)
+    spec = PolicySpec(execute=CHUNK, cameras=())
 
     def reset(self, episode: EpisodeInfo) -> None:
         self._rng = generator("random-policy", episode.seed)
 
-    def act(self, observation: Observation) -> np.ndarray:
+    def act(self, observation: Seen) -> np.ndarray:
         return self._rng.uniform(-1.0, 1.0, (CHUNK, ACTION_SIZE))
 
 
 class NoOpPolicy:
     """Never moves."""
 
-    spec = PolicySpec(execute=CHUNK)
+    spec = PolicySpec(execute=CHUNK, cameras=())
 
     def reset(self, episode: EpisodeInfo) -> None:
         pass
 
-    def act(self, observation: Observation) -> np.ndarray:
+    def act(self, observation: Seen) -> np.ndarray:
         return np.zeros((CHUNK, ACTION_SIZE))
 
 

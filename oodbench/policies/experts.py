@@ -7,7 +7,7 @@ import numpy as np
 from oodbench.expert import Expert
 from oodbench.policies.base import ACTION_SIZE, EpisodeInfo, PolicySpec
 from oodbench.seeding import generator
-from oodbench.sim.observation import Observation
+from oodbench.sim.observation import Seen
 from oodbench.sim.predicates import Condition
 
 NOISE = 0.0095  # standard deviation of where things seem to be (m), along x and y
@@ -46,7 +46,7 @@ class SlowExpert(Expert):
 class DemoReplay:
     """Plays one training demonstration of the task, whatever it sees: what memory alone is worth."""
 
-    spec = PolicySpec(execute=CHUNK)
+    spec = PolicySpec(execute=CHUNK, cameras=())
     _demos: dict[str, np.ndarray] = {}
 
     def reset(self, episode: EpisodeInfo) -> None:
@@ -55,7 +55,7 @@ class DemoReplay:
         self._actions = self._demos[episode.task]
         self._next = 0
 
-    def act(self, observation: Observation) -> np.ndarray:
+    def act(self, observation: Seen) -> np.ndarray:
         chunk = np.zeros((CHUNK, ACTION_SIZE))
         rest = self._actions[self._next : self._next + CHUNK]
         chunk[: len(rest)] = rest

@@ -1,11 +1,11 @@
 """From a policy URI to a policy.
 
-A URI is ``name``, ``package.module:attr`` or ``path/to/file.py:attr``, each with ``?key=value&...`` behind it. The
-attribute may be
+A URI is ``name``, ``package.module:attr``, ``path/to/file.py:attr`` or ``scheme://address`` (a policy that runs
+elsewhere, see oodbench/remote), each with ``?key=value&...`` behind it. The attribute may be
 
 - a class or a factory: called with the keyword arguments; without any if there are none;
 - a function whose only required parameter is called ``observation`` or ``obs``: it is the policy's `act`;
-- an object with `reset` and `act`: used as it is (and takes no arguments).
+- an object with `reset` and `act` (or `act_batch`): used as it is (and takes no arguments).
 """
 
 from __future__ import annotations
@@ -27,8 +27,23 @@ from urllib.parse import parse_qsl
 from oodbench.errors import OodbenchError, PolicyError, UnknownNameError, nearest
 from oodbench.policies.base import EpisodeInfo, PolicySpec
 from oodbench.policies.controls import POLICIES
+from oodbench.registry import Registry
 
 DEFAULT_ATTR = "make_policy"
+
+
+def _client(name: str) -> Callable[[], Callable[..., Any]]:
+    """A client of oodbench.remote, imported when it is first wanted."""
+    return lambda: importlib.import_module(f"oodbench.remote.{name}").connect
+
+
+# Ways to policies that run elsewhere: scheme -> something that gives a factory of (address, **arguments).
+SCHEMES: Registry[Callable[[], Callable[..., Any]]] = Registry("policy scheme", group="oodbench.policy_schemes")
+for _scheme, _module in {
+    "oodbench": "native", "openpi": "openpi", "vla-eval": "vla_eval", "groot": "groot", "openvla+http": "openvla",
+    "lerobot": "lerobot",
+}.items():  # fmt: skip
+    SCHEMES.add(_scheme, _client(_module))
 
 
 @dataclass(frozen=True)
@@ -48,9 +63,10 @@ class LoadedPolicy:
             raise
         except Exception as error:
             raise PolicyError(f"policy {self.uri}: cannot be made: {describe(error)}") from error
-        for method in ("reset", "act"):
-            if not callable(getattr(policy, method, None)):
-                raise PolicyError(f"policy {self.uri}: {type(policy).__name__} has no method {method}()")
+        for methods in (("reset",), ("act", "act_batch")):
+            if not any(callable(getattr(policy, method, None)) for method in methods):
+                wanted = "() or ".join(methods)
+                raise PolicyError(f"policy {self.uri}: {type(policy).__name__} has no method {wanted}()")
         return policy
 
 
@@ -58,6 +74,10 @@ def load_policy(uri: str) -> LoadedPolicy:
     """Find what `uri` names. Raises UnknownNameError or PolicyError, in one line that names the way out."""
     location, _, query = uri.partition("?")
     arguments = {key: _value(text) for key, text in parse_qsl(query, keep_blank_values=True)}
+    scheme, elsewhere, address = location.partition("://")
+    if elsewhere:
+        client = SCHEMES.get(scheme)()
+        return LoadedPolicy(uri, scheme, lambda: _make(client, {"address": address} | arguments, uri), {})
     head, colon, attr = location.rpartition(":") if ":" in location else (location, "", "")
     if head.endswith(".py"):
         module = _import_file(Path(head), uri)
@@ -83,8 +103,7 @@ def spec_of(policy: Any) -> PolicySpec:
         return PolicySpec()
     if not isinstance(spec, PolicySpec):
         raise PolicyError(f"policy {type(policy).__name__}: spec must be an oodbench.policies.PolicySpec")
-    if spec.execute is not None and spec.execute < 1:
-        raise PolicyError(f"policy {type(policy).__name__}: spec.execute is {spec.execute}; it must be at least 1")
+    spec.check(type(policy).__name__)
     return spec
 
 

@@ -1,32 +1,135 @@
-"""Playing one episode: the loop between a policy and the world, and the record of what came of it."""
+"""Playing one episode: the turns between a policy and the world, and the record of what came of it.
+
+An episode is a generator (`turns`): it plays the world until the policy is needed and yields what the policy is to be
+asked. Who drives it decides where the policy runs: `play` asks in place, run/lanes.py for several episodes at once.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Generator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from oodbench.errors import OodbenchError, PolicyError
-from oodbench.policies.base import EpisodeInfo, check_actions
+from oodbench.policies.base import ACTION_SIZE, EpisodeInfo, PolicySpec, ask
+from oodbench.policies.conventions import observe, to_actions
 from oodbench.policies.loading import describe, spec_of
 from oodbench.run.records import EpisodeRecord
 from oodbench.run.video import Film
 from oodbench.scene import Scene
 from oodbench.seeding import derive
 from oodbench.sim.build import CONTROL_HZ
+from oodbench.sim.observation import Seen
 from oodbench.sim.world import Status, World
 from oodbench.suite import Episode, SuccessReading, Suite
 
 
-def play(world: World, policy: Any, episode: Episode, suite: Suite, *, film_path: Path | None = None) -> EpisodeRecord:
+@dataclass(frozen=True)
+class Reset:
+    """The policy is to be told that an episode begins; `world` is for privileged ones."""
+
+    info: EpisodeInfo
+    world: World
+
+
+@dataclass(frozen=True)
+class Act:
+    """The policy is to be asked for actions."""
+
+    observation: Seen
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the policy said, and how long that took (seconds)."""
+
+    value: Any
+    seconds: float
+
+
+Turns = Generator[Reset | Act, Answer, EpisodeRecord]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How an episode is played, beside its scene.
+
+    real_time: the world does not wait for the policy; see `_wait`.
+    """
+
+    success: SuccessReading = "settled"
+    real_time: bool = False
+
+
+def play(
+    world: World, policy: Any, episode: Episode, suite: Suite, *, film_path: Path | None = None, real_time: bool = False
+) -> EpisodeRecord:
     """Play one episode of a suite.
 
     film_path: where to write a video. Whatever goes wrong in the policy or in the simulator is recorded as an error
     (success null), except that a policy which breaks its contract raises PolicyError: that is for its author to see.
     """
+    rules = Rules(suite.protocol.success, real_time)
+    return _drive(turns(world, spec_of(policy), type(policy).__name__, episode, suite, rules, film_path), policy)
+
+
+def play_scene(
+    world: World,
+    policy: Any,
+    scene: Scene,
+    reading: SuccessReading,
+    base: EpisodeRecord,
+    *,
+    film_path: Path | None = None,
+) -> EpisodeRecord:
+    """Play `scene`, and fill in `base` with what came of it."""
+    name, rules = type(policy).__name__, Rules(reading)
+    return _drive(scene_turns(world, spec_of(policy), name, scene, rules, base, film_path), policy)
+
+
+def serve(policy: Any, turn: Reset | Act, spec: PolicySpec) -> Answer:
+    """Ask a policy what an episode wants to know, and time it."""
+    began = time.perf_counter()
+    if isinstance(turn, Reset):
+        if spec.privileged:
+            policy.bind(turn.world)
+        value = policy.reset(turn.info)
+    else:
+        value = ask(policy, turn.observation)
+    return Answer(value, time.perf_counter() - began)
+
+
+def _drive(episode: Turns, policy: Any) -> EpisodeRecord:
+    spec = spec_of(policy)
+    try:
+        turn = next(episode)
+        while True:
+            try:
+                answer = serve(policy, turn, spec)
+            except Exception as error:
+                turn = episode.throw(error)
+            else:
+                turn = episode.send(answer)
+    except StopIteration as stop:
+        return stop.value
+
+
+def turns(
+    world: World,
+    spec: PolicySpec,
+    name: str,
+    episode: Episode,
+    suite: Suite,
+    rules: Rules,
+    film_path: Path | None = None,
+    session: int = 0,
+) -> Turns:
+    """The turns of an episode of a suite. What the policy raises is to be thrown into the generator."""
     base = EpisodeRecord(
         task=episode.task,
         shift=episode.shift.name,
@@ -40,42 +143,46 @@ def play(world: World, policy: Any, episode: Episode, suite: Suite, *, film_path
         raise
     except Exception as error:
         return base.model_copy(update={"error": describe(error)})
-    return play_scene(world, policy, scene, suite.protocol.success, base, film_path=film_path)
+    return (yield from scene_turns(world, spec, name, scene, rules, base, film_path, session))
 
 
-def play_scene(
+def scene_turns(
     world: World,
-    policy: Any,
+    spec: PolicySpec,
+    name: str,
     scene: Scene,
-    reading: SuccessReading,
+    rules: Rules,
     base: EpisodeRecord,
-    *,
     film_path: Path | None = None,
-) -> EpisodeRecord:
-    """Play `scene`, and fill in `base` with what came of it."""
+    session: int = 0,
+) -> Turns:
+    """The turns of an episode in `scene`; the record is `base`, filled in."""
     base = base.model_copy(update={"scene_sha256": scene.sha256, "instruction": scene.instruction.text})
     clock = _Clock()
     film = Film(film_path) if film_path else None
     try:
-        status = _loop(world, policy, scene, reading, clock, film)
+        status = yield from _loop(world, spec, name, scene, rules, clock, film, session)
     except PolicyError:
         raise
     except Exception as error:
         steps = world.steps if world.moment else 0
         return base.model_copy(update={"error": describe(error), "steps": steps, **clock.times()})
     notes: dict[str, Any] = {}
+    success = bool(getattr(status, rules.success))
     if film:
-        notes["video"] = film.close(success=_success(status, reading))
+        notes["video"] = film.close(success=success)
+    if rules.real_time:
+        notes["waited"] = clock.waited
     return base.model_copy(
         update={
-            "success": _success(status, reading),
+            "success": success,
             "final": status.final,
             "ever": status.ever,
             "settled": status.settled,
             "stages": status.stages,
             "choice": status.choice,
             "habit": status.habit,
-            "failure": None if _success(status, reading) else status.failure,
+            "failure": None if success else status.failure,
             "steps": world.steps,
             "outcome_sha256": world.outcome_sha256(),
             **clock.times(),
@@ -84,8 +191,16 @@ def play_scene(
     )
 
 
-def _loop(world: World, policy: Any, scene: Scene, reading: SuccessReading, clock: _Clock, film: Film | None) -> Status:
-    spec = spec_of(policy)
+def _loop(
+    world: World,
+    spec: PolicySpec,
+    name: str,
+    scene: Scene,
+    rules: Rules,
+    clock: _Clock,
+    film: Film | None,
+    session: int,
+) -> Generator[Reset | Act, Answer, Status]:
     key = scene.key
     info = EpisodeInfo(
         task=key.task,
@@ -93,64 +208,73 @@ def _loop(world: World, policy: Any, scene: Scene, reading: SuccessReading, cloc
         seed=derive(key.namespace, key.task, key.seed, "policy") >> 65,
         horizon=scene.timing.horizon,
         control_hz=CONTROL_HZ,
+        session=session,
     )
-    name = type(policy).__name__
     world.reset(scene)
-    if spec.privileged:
-        policy.bind(world)
-    with clock.policy():
-        policy.reset(info)
+    clock.answered((yield Reset(info, world)))
     queue: deque[np.ndarray] = deque()
+    gripper = 0.0  # of the last action; before the first one the fingers stay as they are
     while world.steps < scene.timing.horizon:
         if film:
             film.shoot(world)
         if not queue:
-            with clock.policy():
-                actions = policy.act(world.observation(spec.image_size))
-            queue.extend(check_actions(_numpy(actions), name)[: spec.execute])
+            answer = yield Act(observe(world, spec, session))
+            clock.answered(answer)
+            queue.extend(to_actions(answer.value, spec, name))
+            if rules.real_time:
+                late = min(int(answer.seconds * CONTROL_HZ), scene.timing.horizon - world.steps)
+                queue.extendleft([_hold(gripper)] * late)
+                clock.waited += late
         with clock.sim():
-            world.step(queue.popleft())
+            action = queue.popleft()
+            gripper = float(action[6])
+            world.step(action)
         status = world.status
-        if (reading == "settled" and status.settled) or (reading == "ever" and status.ever):
+        if (rules.success == "settled" and status.settled) or (rules.success == "ever" and status.ever):
             break
     if film:
         film.shoot(world, last=True)
     return world.status
 
 
-def _success(status: Status, reading: SuccessReading) -> bool:
-    return bool(getattr(status, reading))
-
-
-def _numpy(actions: Any) -> Any:
-    """Torch tensors, wherever they live, as arrays; everything else as it is."""
-    if hasattr(actions, "detach") and hasattr(actions, "cpu"):
-        return actions.detach().cpu().float().numpy()
-    return actions
+def _hold(gripper: float) -> np.ndarray:
+    """What the robot does in real time while the policy thinks: it stays, and holds what it holds."""
+    action = np.zeros(ACTION_SIZE)
+    action[6] = gripper
+    return action
 
 
 class _Clock:
     """Where an episode's wall time goes. Rendering is asked for inside the policy's act, and counted there."""
 
     def __init__(self) -> None:
-        self._seconds = {"policy": 0.0, "sim": 0.0}
+        self._policy = self._sim = self._slowest = 0.0
+        self.waited = 0  # control steps that passed while the policy thought, in real time
 
-    def policy(self) -> _Span:
-        return _Span(self._seconds, "policy")
+    def answered(self, answer: Answer) -> None:
+        self._policy += answer.seconds
+        self._slowest = max(self._slowest, answer.seconds)
 
     def sim(self) -> _Span:
-        return _Span(self._seconds, "sim")
+        return _Span(self)
+
+    def add(self, seconds: float) -> None:
+        self._sim += seconds
 
     def times(self) -> dict[str, float]:
-        return {f"{name}_seconds": round(value, 4) for name, value in self._seconds.items()}
+        return {
+            "policy_seconds": round(self._policy, 4),
+            "slowest_answer": round(self._slowest, 4),
+            "sim_seconds": round(self._sim, 4),
+        }
 
 
 class _Span:
-    def __init__(self, seconds: dict[str, float], name: str) -> None:
-        self._seconds, self._name = seconds, name
+    def __init__(self, clock: _Clock) -> None:
+        self._clock = clock
 
     def __enter__(self) -> None:
         self._start = time.perf_counter()
 
     def __exit__(self, *exception: object) -> None:
-        self._seconds[self._name] += time.perf_counter() - self._start
+        self._clock.add(time.perf_counter() - self._start)

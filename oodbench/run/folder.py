@@ -10,7 +10,6 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,6 +26,7 @@ COMPARED = {  # what a resumed run must share with its beginning: keys into run.
     ("suite", "sha256"): "suite",
     ("policy", "uri"): "policy",
     ("policy", "files"): "policy files",
+    ("real_time",): "setting of --real-time",
     ("versions", "mujoco"): "MuJoCo version",
     ("versions", "oodbench"): "oodbench version",
     ("assets_sha256",): "tasks and assets",
@@ -50,13 +50,15 @@ class RunFolder:
         return self.path / "videos"
 
     @contextlib.contextmanager
-    def begin(self, suite: Suite, policy: LoadedPolicy, plan: Sequence[Episode]) -> Iterator[RunFolder]:
+    def begin(
+        self, suite: Suite, policy: LoadedPolicy, plan: Sequence[Episode], real_time: bool = False
+    ) -> Iterator[RunFolder]:
         """Create the folder, or take up the run that is in it, for as long as the context lasts.
 
         Raises RunFolderError: it belongs to another plan, policy or version (and what differs), another process is
         using it, or it cannot be written.
         """
-        wanted = describe(suite, policy, plan)
+        wanted = describe(suite, policy, plan) | {"real_time": real_time}
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = (self.path / ".lock").open("a+")
@@ -83,7 +85,9 @@ class RunFolder:
 
     def hear(self, facts: Facts) -> None:
         """Note what a worker found when it began."""
-        policy = self.info["policy"] | {"privileged": facts.spec.privileged, "spec": asdict(facts.spec)}
+        policy = self.info["policy"] | {"privileged": facts.spec.privileged, "spec": facts.spec.model_dump(mode="json")}
+        if facts.metadata:
+            policy["metadata"] = facts.metadata
         self.update(gl=facts.gl, policy=policy)
 
     def update(self, **fields: Any) -> None:

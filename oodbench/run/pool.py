@@ -1,8 +1,9 @@
-"""A small pool of worker processes that survives its workers: one world and one policy each, replaced when they die."""
+"""A small pool of worker processes that survives its workers, which are replaced when they die or hang."""
 
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
 import signal
@@ -16,10 +17,9 @@ from typing import Any
 
 from oodbench.errors import OodbenchError
 from oodbench.policies.base import PolicySpec
-from oodbench.policies.loading import load_policy, spec_of
-from oodbench.run.episode import play
+from oodbench.policies.loading import load_policy
+from oodbench.run.lanes import Lanes
 from oodbench.run.records import EpisodeRecord
-from oodbench.sim.world import World
 from oodbench.suite import Episode, Suite
 
 ATTEMPTS = 2  # an episode that ends in an error is played once more
@@ -37,18 +37,21 @@ class Job:
 
 @dataclass(frozen=True)
 class Setup:
-    """What a worker needs to begin."""
+    """What a worker needs to begin. envs: episodes that a worker plays at once. real_time: see run/episode.py."""
 
     policy_uri: str
     suite: Suite
+    envs: int = 1
+    real_time: bool = False
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a worker finds when it begins: the OpenGL that draws, and what the policy declares."""
+    """What a worker finds when it begins: the OpenGL that draws, and what the policy declares and says of itself."""
 
     gl: dict[str, str]
     spec: PolicySpec
+    metadata: dict[str, Any]
 
 
 class WorkerError(OodbenchError):
@@ -74,6 +77,15 @@ def play_all(
         pool.close()
 
 
+@dataclass
+class _Task:
+    """An episode that a worker plays in one of its lanes."""
+
+    job: Job
+    attempt: int
+    deadline: float
+
+
 class _Worker:
     """One process, its pipe, and what it is doing."""
 
@@ -84,15 +96,26 @@ class _Worker:
         with _threads(threads):
             self.process.start()
         theirs.close()
-        self.job: Job | None = None
-        self.attempt = 0
+        self.tasks: dict[int, _Task] = {}  # by lane
+        self.free = list(range(setup.envs))
         self.ready = False
-        self.deadline = time.monotonic() + START_SECONDS
+        self._started = time.monotonic()
 
     def give(self, job: Job, attempt: int, timeout: float) -> None:
-        self.job, self.attempt = job, attempt
-        self.deadline = time.monotonic() + timeout
-        self.pipe.send(job)
+        lane = self.free.pop(0)
+        self.tasks[lane] = _Task(job, attempt, time.monotonic() + timeout)
+        with contextlib.suppress(OSError):  # it is gone: _collect will see
+            self.pipe.send((lane, job))
+
+    def take(self, lane: int) -> _Task:
+        self.free.append(lane)
+        return self.tasks.pop(lane)
+
+    @property
+    def deadline(self) -> float:
+        if not self.ready:
+            return self._started + START_SECONDS
+        return min((task.deadline for task in self.tasks.values()), default=math.inf)
 
     def kill(self) -> None:
         self.pipe.close()
@@ -123,9 +146,7 @@ class _Pool:
         self._queue.extend((job, 1) for job in jobs)
         left = len(jobs)
         while left:
-            for worker in self._workers:
-                if worker.ready and worker.job is None and self._queue:
-                    worker.give(*self._queue.popleft(), self._timeout)
+            self._hand_out()
             for record in self._collect():
                 left -= 1
                 yield record
@@ -134,28 +155,32 @@ class _Pool:
         for worker in self._workers:
             worker.kill()
 
+    def _hand_out(self) -> None:
+        """Give every free lane an episode, the emptiest worker first."""
+        while self._queue:
+            ready = [worker for worker in self._workers if worker.ready and worker.free]
+            if not ready:
+                return
+            min(ready, key=lambda worker: len(worker.tasks)).give(*self._queue.popleft(), self._timeout)
+
     def _collect(self) -> list[EpisodeRecord]:
         """Wait until something happens, and return the episodes that are over."""
-        busy = [worker for worker in self._workers if worker.job or not worker.ready]
+        busy = [worker for worker in self._workers if worker.tasks or not worker.ready]
         next_deadline = min(worker.deadline for worker in busy)
         patience = max(0.0, next_deadline - time.monotonic())
         happened = wait([worker.pipe for worker in busy] + [worker.process.sentinel for worker in busy], patience)
-        finished = []
+        finished: list[EpisodeRecord] = []
         for worker in busy:
-            record = None
             if worker.pipe in happened:
-                record = self._receive(worker)
+                finished += self._receive(worker)
             elif worker.process.sentinel in happened:
-                record = self._replace(worker, _death(worker))
+                finished += self._replace(worker, _death(worker))
             elif time.monotonic() > worker.deadline:
-                record = self._replace(
-                    worker, f"stopped after {self._timeout:g} s without finishing (--episode-timeout)"
-                )
-            if record:
-                finished.append(record)
+                late = f"stopped after {self._timeout:g} s without finishing (--episode-timeout)"
+                finished += self._replace(worker, late, stuck=time.monotonic())
         return finished
 
-    def _receive(self, worker: _Worker) -> EpisodeRecord | None:
+    def _receive(self, worker: _Worker) -> list[EpisodeRecord]:
         try:
             kind, content = worker.pipe.recv()
         except (EOFError, ConnectionError):
@@ -165,27 +190,33 @@ class _Pool:
         if kind == "ready":
             worker.ready = True
             self._hear(content)
-            return None
-        job, worker.job = worker.job, None
-        assert job is not None
-        return self._settle(job, worker.attempt, content)
+            return []
+        lane, record = content
+        return self._settle(worker.take(lane), record)
 
-    def _replace(self, worker: _Worker, reason: str) -> EpisodeRecord | None:
-        """Put a new worker in the place of a dead or hanging one."""
+    def _replace(self, worker: _Worker, reason: str, stuck: float | None = None) -> list[EpisodeRecord]:
+        """Put a new worker in the place of a dead or hanging one.
+
+        stuck: now, when the worker hangs: the episodes of it that still have time are played again at no cost.
+        """
         worker.kill()
         if not worker.ready:
             raise WorkerError(f"policy {self._setup.policy_uri}: its worker process could not start: {reason}")
         self._workers[self._workers.index(worker)] = _Worker(self._setup, self._threads)
-        if worker.job is None:
-            return None
-        return self._settle(worker.job, worker.attempt, blank_record(worker.job.episode, f"worker {reason}"))
+        finished = []
+        for task in worker.tasks.values():
+            if stuck is not None and task.deadline > stuck:
+                self._queue.appendleft((task.job, task.attempt))
+            else:
+                finished += self._settle(task, blank_record(task.job.episode, f"worker {reason}"))
+        return finished
 
-    def _settle(self, job: Job, attempt: int, record: EpisodeRecord) -> EpisodeRecord | None:
-        """The final record, or None when the episode goes back into the queue."""
-        if record.error and attempt < ATTEMPTS:
-            self._queue.appendleft((job, attempt + 1))
-            return None
-        return record.model_copy(update={"attempts": attempt})
+    def _settle(self, task: _Task, record: EpisodeRecord) -> list[EpisodeRecord]:
+        """The final record, or none when the episode goes back into the queue."""
+        if record.error and task.attempt < ATTEMPTS:
+            self._queue.appendleft((task.job, task.attempt + 1))
+            return []
+        return [record.model_copy(update={"attempts": task.attempt})]
 
 
 def blank_record(episode: Episode, error: str) -> EpisodeRecord:
@@ -214,34 +245,37 @@ def _death(worker: _Worker) -> str:
 
 
 def _play_here(setup: Setup, jobs: Sequence[Job], hear: Callable[[Facts], None]) -> Iterator[EpisodeRecord]:
-    player = _Player(setup)
-    hear(player.facts())
-    for job in jobs:
-        attempts = 1
-        record = player.play(job)
-        while record.error and attempts < ATTEMPTS:
-            attempts += 1
-            record = player.play(job)
-        yield record.model_copy(update={"attempts": attempts})
+    queue = deque((job, 1) for job in jobs)
+    running: dict[int, tuple[Job, int]] = {}
+    with _lanes(setup) as lanes:
+        hear(_facts(lanes))
+        while queue or running:
+            over: list[tuple[int, EpisodeRecord]] = []
+            for lane in lanes.free():
+                if queue:
+                    running[lane] = queue.popleft()
+                    record = lanes.start(lane, running[lane][0].episode, running[lane][0].film)
+                    if record:
+                        over.append((lane, record))
+            over += lanes.advance()
+            for lane, record in over:
+                job, attempt = running.pop(lane)
+                if record.error and attempt < ATTEMPTS:
+                    queue.appendleft((job, attempt + 1))
+                else:
+                    yield record.model_copy(update={"attempts": attempt})
 
 
-class _Player:
-    """A world and a policy."""
+def _lanes(setup: Setup) -> Lanes:
+    return Lanes(load_policy(setup.policy_uri), setup.suite, setup.envs, setup.real_time)
 
-    def __init__(self, setup: Setup) -> None:
-        self._suite = setup.suite
-        self._policy: Any = load_policy(setup.policy_uri).make()
-        self._world = World(setup.suite.protocol.quality)
 
-    def facts(self) -> Facts:
-        try:
-            gl = self._world.gl_info()
-        except OodbenchError as error:  # a policy that never looks needs no GL
-            gl = {"error": str(error)}
-        return Facts(gl, spec_of(self._policy))
-
-    def play(self, job: Job) -> EpisodeRecord:
-        return play(self._world, self._policy, job.episode, self._suite, film_path=job.film)
+def _facts(lanes: Lanes) -> Facts:
+    try:
+        gl = lanes.world.gl_info()
+    except OodbenchError as error:  # a policy that never looks needs no GL
+        gl = {"error": str(error)}
+    return Facts(gl, lanes.spec, lanes.metadata)
 
 
 def _serve(pipe: Connection, setup: Setup) -> None:
@@ -249,11 +283,18 @@ def _serve(pipe: Connection, setup: Setup) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process to handle
     try:
         try:
-            player = _Player(setup)
-            pipe.send(("ready", player.facts()))
-            while True:
-                job = pipe.recv()
-                pipe.send(("done", player.play(job)))
+            with _lanes(setup) as lanes:
+                pipe.send(("ready", _facts(lanes)))
+                while True:
+                    idle = len(lanes.free()) == setup.envs
+                    while idle or pipe.poll():
+                        lane, job = pipe.recv()
+                        record = lanes.start(lane, job.episode, job.film)
+                        if record:
+                            pipe.send(("done", (lane, record)))
+                        idle = len(lanes.free()) == setup.envs
+                    for done in lanes.advance():
+                        pipe.send(("done", done))
         except OodbenchError as error:
             pipe.send(("fatal", str(error)))
     except (EOFError, ConnectionError):

@@ -45,6 +45,8 @@ class EpisodeRecord(BaseModel):
     outcome_sha256: str | None = None  # of the final simulator state and all executed actions
     sim_seconds: float = 0.0
     policy_seconds: float = 0.0
+    slowest_answer: float = 0.0  # seconds of the longest single answer of the policy
+    waited: int | None = None  # of --real-time runs: control steps that passed while the policy thought
     attempts: int = 1
     error: str | None = None
     video: str | None = None  # relative to the run folder

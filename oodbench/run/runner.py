@@ -52,6 +52,8 @@ def evaluate(
     *,
     out: Path | None = None,
     workers: int | None = None,
+    envs: int = 1,
+    real_time: bool = False,
     limit: int | None = None,
     tasks: Sequence[str] = (),
     shifts: Sequence[str] = (),
@@ -63,8 +65,10 @@ def evaluate(
 ) -> RunFolder:
     """Play a suite with a policy and keep every episode. Give the same `out` again to go on with a run that stopped.
 
-    policy: a URI (see policies/loading.py). workers: processes; default one a core; 0 plays in this process. limit: at
-    most so many episodes a cell. tasks, shifts: patterns; a shift may also be a full spec such as
+    policy: a URI (see policies/loading.py). workers: processes; default one a core; 0 plays in this process. envs:
+    episodes that each of them plays at once, sharing a policy that has `act_batch`, each with its own otherwise.
+    real_time: the world goes on while the policy thinks, and how long it took is recorded; outcomes then depend on the
+    machine. limit: at most so many episodes a cell. tasks, shifts: patterns; a shift may also be a full spec such as
     "visual.lighting@3+execution.action-latency@2", which is then played besides the in-distribution episodes. video:
     episodes a cell that are filmed. timeout: seconds an episode may take. Raises OodbenchError; what was played is
     kept.
@@ -72,10 +76,14 @@ def evaluate(
     suite = SUITES.get(suite) if isinstance(suite, str) else suite
     plan = choose(suite, limit=limit, tasks=tasks, shifts=shifts, seed_offset=seed_offset)
     loaded = load_policy(policy)
+    if envs < 1:
+        raise OodbenchError(f"envs is {envs}; it must be at least 1")
+    if real_time and envs > 1:
+        raise OodbenchError("in real time a policy must be asked for one environment at a time: envs=1")
     count = os.cpu_count() or 1 if workers is None else workers
     listener = listener or Quiet()
     folder = RunFolder(out or default_out(suite, loaded.name))
-    with folder.begin(suite, loaded, plan):
+    with folder.begin(suite, loaded, plan, real_time):
         done = folder.done(retry_errors=retry_errors)
         todo = [episode for episode in plan if episode.key not in done]
         filmed = {e.key for e in plan if e.seed < seed_offset + video}
@@ -84,10 +92,12 @@ def evaluate(
         began, before = time.monotonic(), folder.info.get("wall_seconds", 0.0)
         status = "interrupted"
         try:
-            _play(folder, Setup(policy, suite), jobs, count, timeout, listener)
+            _play(folder, Setup(policy, suite, envs, real_time), jobs, count, timeout, listener)
             status = "complete"
         finally:
-            folder.update(status=status, workers=count, wall_seconds=round(before + time.monotonic() - began, 2))
+            folder.update(
+                status=status, workers=count, envs=envs, wall_seconds=round(before + time.monotonic() - began, 2)
+            )
             listener.stop()
     return folder
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict, deque
+from collections.abc import Sequence
 
 import mujoco
 import numpy as np
@@ -16,21 +17,22 @@ from oodbench.sim import build, render, sensors
 from oodbench.sim.build import LEFT_FINGER, NOBODY, RIGHT_FINGER, TABLE, Built
 from oodbench.sim.control import Controller, site_quat
 from oodbench.sim.judge import Judge, Status
-from oodbench.sim.observation import Observation
+from oodbench.sim.observation import CAMERAS, Observation
 
 NEAR_GRASP = 0.09  # how close the gripper triggers what waits for it (m), as in LIBERO-PRO
-MODELS = 24  # compiled models that a world keeps
+MODELS = 24  # compiled models that a world keeps by default
 CLEARANCE = 0.0005  # objects start this far above the table (m)
 
 
 class World:
     """Plays scenes. One instance can play any number of them, one after the other; compiled models are reused.
 
-    quality: rendering preset, a key of sim.render.QUALITIES.
+    quality: rendering preset, a key of sim.render.QUALITIES. models: compiled models that are kept.
     """
 
-    def __init__(self, quality: str = "standard") -> None:
+    def __init__(self, quality: str = "standard", models: int = MODELS) -> None:
         self._renderer = render.Renderer(quality)
+        self._kept = models
         self._scene: Scene | None = None
         self._models: OrderedDict[build.Topology, tuple[Built, mujoco.MjData, mujoco.MjData]] = OrderedDict()
         self.moment = 0  # counts every change of state; observations belong to one
@@ -81,9 +83,9 @@ class World:
         self._advance_moment()
         self._judge.update()
 
-    def observation(self, image_size: int = 256) -> Observation:
+    def observation(self, image_size: int = 256, cameras: Sequence[str] = CAMERAS, session: int = 0) -> Observation:
         """What a policy sees now."""
-        return Observation(self, image_size)
+        return Observation(self, image_size, cameras, session)
 
     @property
     def scene(self) -> Scene:
@@ -106,7 +108,7 @@ class World:
         if key not in self._models:
             built = build.build(key)
             self._models[key] = (built, mujoco.MjData(built.model), mujoco.MjData(built.model))
-            while len(self._models) > MODELS:
+            while len(self._models) > self._kept:
                 self._models.popitem(last=False)
         self._models.move_to_end(key)
         return self._models[key]
@@ -239,6 +241,14 @@ class World:
         if noise:
             state = state + noise * self._stream("sensor", "state", self._seen_step).standard_normal(8)
         return state.astype(np.float32)
+
+    def joint_positions(self) -> np.ndarray:
+        """The `joints` of an observation, (7,) float32."""
+        joints = self._seen_data().qpos[self.built.arm_qpos]
+        noise = self.scene.sensors.state_noise
+        if noise:
+            joints = joints + noise * self._stream("sensor", "joints", self._seen_step).standard_normal(len(joints))
+        return joints.astype(np.float32)
 
     @property
     def _seen_step(self) -> int:

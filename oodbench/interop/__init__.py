@@ -1,0 +1,1 @@
+"""oodbench inside other people's harnesses, and their policies inside an environment of their own."""
