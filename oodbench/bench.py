@@ -23,10 +23,14 @@ import mujoco
 import numpy as np
 
 from oodbench.errors import AssetError, RenderError
+from oodbench.policies.base import EpisodeInfo, PolicySpec
+from oodbench.run.pool import Job, Setup, play_all
 from oodbench.seeding import generator
+from oodbench.shift import ShiftSpec
 from oodbench.sim.build import CONTROL_HZ, SUBSTEPS
+from oodbench.sim.observation import Seen
 from oodbench.sim.world import World
-from oodbench.suite import SUITES
+from oodbench.suite import SUITES, Episode
 from oodbench.task import TASKS
 
 EPISODE_STEPS = 100
@@ -237,6 +241,47 @@ def reset_parts(repeats: int) -> dict[str, float]:
         parts["in_place_ms"].append(_timed(partial(world.reset, scene)))
         parts["first_frame_ms"].append(_timed(lambda: world.render()))
     return {name: 1e3 * statistics.median(values) for name, values in parts.items()}
+
+
+class Sleeper:
+    """A policy that looks at one picture and takes `latency` milliseconds for a batch of any size, as a GPU would."""
+
+    spec = PolicySpec(image_size=224, cameras=("image",), execute=8)
+
+    def __init__(self, latency: float) -> None:
+        self._seconds = latency / 1000
+        self._actions = 0.2 * _actions()[:8]
+
+    def reset(self, episode: EpisodeInfo) -> None:
+        pass
+
+    def act_batch(self, observations: list[Seen]) -> list[np.ndarray]:
+        for observation in observations:
+            _ = observation.image
+        time.sleep(self._seconds)
+        return [self._actions] * len(observations)
+
+
+def batching(latency: float, workers: int = 2, envs: int = 8, episodes: int = 96) -> dict[str, float]:
+    """Episodes a second with one environment, and with `workers` x `envs` of them, of a policy that takes `latency` ms.
+
+    Both are counted from when all workers are ready; the first plays a sixteenth of the episodes.
+    """
+    one = _episode_rate(latency, 1, 1, max(2, episodes // 16))
+    many = _episode_rate(latency, workers, envs, episodes)
+    return {"one": one, "many": many, "ratio": many / one, "workers": workers, "envs": envs, "latency_ms": latency}
+
+
+def _episode_rate(latency: float, workers: int, envs: int, episodes: int) -> float:
+    suite = SUITES.get("core-1")
+    jobs = [Job(Episode("put-on", ShiftSpec.parse("none"), seed)) for seed in range(episodes)]
+    ready: list[float] = []
+    before = 0
+    setup = Setup(f"oodbench.bench:Sleeper?latency={latency}", suite, envs)
+    for record in play_all(setup, jobs, workers, 300.0, lambda facts: ready.append(time.perf_counter())):
+        assert record.error is None, record.error
+        before += len(ready) < workers
+    return (episodes - before) / (time.perf_counter() - ready[-1])
 
 
 def machine() -> dict[str, Any]:

@@ -21,11 +21,17 @@ ROWS = {
 def bench(
     size: Annotated[int, typer.Option(help="pixels of the square images")] = 256,
     repeats: Annotated[int, typer.Option(help="repetitions, alternating between the two sides")] = 5,
+    policy_latency: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="instead: what batches gain, of a policy that takes so many ms for one"),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="with --policy-latency")] = 2,
+    envs: Annotated[int, typer.Option(min=1, help="with --policy-latency: episodes that each plays at once")] = 8,
     out: Annotated[Path | None, typer.Option("--json", help="also write every figure to this file")] = None,
 ) -> None:
     """Time oodbench against robosuite's own Panda environments, and against a bare loop of the same physics.
 
-    Example: oodbench bench --json bench.json
+    Example: oodbench bench --json bench.json; oodbench bench --policy-latency 30
     """
     from rich.console import Console
     from rich.table import Table
@@ -33,6 +39,18 @@ def bench(
     from oodbench import bench as benchmark
 
     console = Console(width=max(100, Console().width))
+    if policy_latency is not None:
+        with console.status("playing episodes, one at a time and many at once"):
+            found = benchmark.batching(policy_latency, workers, envs)
+        console.print(
+            f"{workers} workers x {envs} environments play {found['ratio']:.1f} times the episodes a second of one "
+            f"environment ({found['many']:.2f} against {found['one']:.2f}), with a policy that takes "
+            f"{policy_latency:g} ms for a batch of any size and looks at one picture of 224 pixels",
+            soft_wrap=True,
+        )
+        if out:
+            out.write_text(json.dumps({"batching": found, "machine": benchmark.machine()}, indent=1) + "\n")
+        return
     with console.status("starting") as status:
         result = benchmark.run(size, repeats, status.update)
     table = Table(title=f"oodbench against robosuite 1.5.2, {size} x {size} pixels (medians, ms)")

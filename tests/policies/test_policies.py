@@ -97,7 +97,8 @@ def test_what_has_no_act_is_refused(tmp_path):
 
 
 def test_policies_are_not_told_about_the_shift():
-    assert {f.name for f in dataclasses.fields(EpisodeInfo)} == {"task", "instruction", "seed", "horizon", "control_hz"}
+    fields = {"task", "instruction", "seed", "horizon", "control_hz", "session"}
+    assert {field.name for field in dataclasses.fields(EpisodeInfo)} == fields
 
 
 class Recorder:

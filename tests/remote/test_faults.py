@@ -213,7 +213,7 @@ def start_server(path, port):
 def test_a_server_killed_in_mid_episode_and_started_again_loses_and_doubles_nothing(tmp_path):
     path = tmp_path / "wander.py"
     path.write_text(POLICY)
-    chosen = {"tasks": ["put-on"], "shifts": ["visual.*"], "limit": 1}
+    chosen = {"tasks": ["put-on"], "shifts": ["visual.l*"], "limit": 1}
     here = evaluate(f"{path}:Wander", "quick", out=tmp_path / "here", workers=0, **chosen).records()
     port = free_port()
     server, folder = start_server(path, port), RunFolder(tmp_path / "far")
