@@ -9,12 +9,15 @@ import typer
 from oodbench import __version__
 from oodbench.cli.audit import audit
 from oodbench.cli.bench import bench
+from oodbench.cli.check import baseline, check
+from oodbench.cli.compare import compare
 from oodbench.cli.demos import demos
 from oodbench.cli.doctor import doctor
 from oodbench.cli.inspect import inspect
 from oodbench.cli.lerobot_env import lerobot_env
 from oodbench.cli.list import list_
 from oodbench.cli.new_policy import new_policy
+from oodbench.cli.plan import plan
 from oodbench.cli.probe import probe
 from oodbench.cli.replay import replay
 from oodbench.cli.report import report
@@ -34,7 +37,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("list")(list_)
-for _command in (run, report, view, replay, audit, inspect, serve, new_policy, probe, doctor, bench, lerobot_env):
+COMMANDS = (
+    run, report, compare, baseline, check, plan, view, replay, audit, inspect, serve, new_policy, probe, doctor, bench,
+    lerobot_env,
+)  # fmt: skip
+for _command in COMMANDS:
     app.command()(_command)
 app.add_typer(demos, name="demos")
 

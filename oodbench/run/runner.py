@@ -6,7 +6,7 @@ import datetime
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -14,7 +14,7 @@ from oodbench.errors import OodbenchError
 from oodbench.policies.loading import load_policy
 from oodbench.run.folder import RunFolder
 from oodbench.run.pool import Job, Setup, play_all
-from oodbench.run.records import EpisodeRecord
+from oodbench.run.records import EpisodeKey, EpisodeRecord
 from oodbench.shift import ShiftSpec
 from oodbench.suite import SUITES, Episode, Suite, select
 from oodbench.task import TASKS
@@ -75,6 +75,27 @@ def evaluate(
     """
     suite = SUITES.get(suite) if isinstance(suite, str) else suite
     plan = choose(suite, limit=limit, tasks=tasks, shifts=shifts, seed_offset=seed_offset)
+    return evaluate_plan(
+        policy, suite, plan, out=out, workers=workers, envs=envs, real_time=real_time, timeout=timeout,
+        retry_errors=retry_errors, listener=listener, filmed={e.key for e in plan if e.seed < seed_offset + video},
+    )  # fmt: skip
+
+
+def evaluate_plan(
+    policy: str,
+    suite: Suite,
+    plan: Sequence[Episode],
+    *,
+    out: Path | None = None,
+    workers: int | None = None,
+    envs: int = 1,
+    real_time: bool = False,
+    timeout: float = EPISODE_SECONDS,
+    retry_errors: bool = False,
+    listener: Listener | None = None,
+    filmed: Collection[EpisodeKey] = (),
+) -> RunFolder:
+    """As `evaluate`, with the episodes given. filmed: keys of those that are."""
     loaded = load_policy(policy)
     if envs < 1:
         raise OodbenchError(f"envs is {envs}; it must be at least 1")
@@ -85,9 +106,7 @@ def evaluate(
     folder = RunFolder(out or default_out(suite, loaded.name))
     with folder.begin(suite, loaded, plan, real_time):
         done = folder.done(retry_errors=retry_errors)
-        todo = [episode for episode in plan if episode.key not in done]
-        filmed = {e.key for e in plan if e.seed < seed_offset + video}
-        jobs = [Job(e, film_path(folder, e) if e.key in filmed else None) for e in todo]
+        jobs = [Job(e, film_path(folder, e) if e.key in filmed else None) for e in plan if e.key not in done]
         listener.start(folder.path, len(plan), [r for r in folder.records() if r.key in done])
         began, before = time.monotonic(), folder.info.get("wall_seconds", 0.0)
         status = "interrupted"
@@ -95,9 +114,8 @@ def evaluate(
             _play(folder, Setup(policy, suite, envs, real_time), jobs, count, timeout, listener)
             status = "complete"
         finally:
-            folder.update(
-                status=status, workers=count, envs=envs, wall_seconds=round(before + time.monotonic() - began, 2)
-            )
+            wall = round(before + time.monotonic() - began, 2)
+            folder.update(status=status, workers=count, envs=envs, wall_seconds=wall)
             listener.stop()
     return folder
 

@@ -33,6 +33,19 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
     return Interval(max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale))
 
 
+def clopper_pearson(successes: int, n: int, confidence: float = 0.95) -> Interval:
+    """The exact interval of a rate (Clopper and Pearson 1934, Biometrika 26): never too narrow, often too wide.
+
+    Quantiles of Beta(k, n - k + 1) and Beta(k + 1, n - k). Raises ValueError unless 0 <= successes <= n.
+    """
+    if not 0 <= successes <= n:
+        raise ValueError(f"{successes} successes of {n}")
+    tail = (1 - confidence) / 2
+    low = float(stats.beta.ppf(tail, successes, n - successes + 1)) if successes else 0.0
+    high = float(stats.beta.ppf(1 - tail, successes + 1, n - successes)) if successes < n else 1.0
+    return Interval(low, high)
+
+
 @dataclass(frozen=True)
 class Rate:
     """Successes of n scored episodes; episodes that ended in errors are counted apart, not as failures."""

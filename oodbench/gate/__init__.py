@@ -1,0 +1,1 @@
+"""The release gate: a candidate against a committed baseline, decided as early as the evidence allows."""

@@ -1,0 +1,255 @@
+"""Two runs of one suite, episode by episode."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from scipy import stats
+
+from oodbench.errors import RunFolderError
+from oodbench.report.summary import FAILURES, RunSummary, axis_order, load
+from oodbench.run.records import PLAIN, EpisodeRecord
+from oodbench.stats.multiple import holm
+from oodbench.stats.paired import Pair, PairedDifference, difference, pair
+from oodbench.stats.rates import Rate
+
+MUST_AGREE = {  # keys into run.json, and words for them
+    ("suite", "sha256"): "suite",
+    ("protocol",): "protocol",
+    ("real_time",): "setting of --real-time",
+    ("versions", "mujoco"): "MuJoCo version",
+    ("versions", "numpy"): "numpy version",
+    ("assets_sha256",): "tasks and assets",
+}
+POWER, ALPHA = 0.8, 0.05  # of the detectable difference that is shown
+OUTCOMES = ("success", *reversed(FAILURES))  # from best to worst, by how far an episode got
+
+
+@dataclass(frozen=True)
+class Row:
+    """A group of cells: all shifted ones, an axis, or a shift.
+
+    p: adjusted over the shifts by Holm's method where `what` is a shift. detectable: the difference that so many scenes
+    would have shown with a power of 80 %; None without an interval.
+    """
+
+    what: str
+    kind: str
+    a: Rate
+    b: Rate
+    found: PairedDifference
+    p: float
+    detectable: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """a, b: the runs. pairs: episodes that both played to an end; unpaired: those that only one of them did."""
+
+    a: RunSummary
+    b: RunSummary
+    pairs: tuple[Pair, ...]
+    unpaired: int
+    rows: tuple[Row, ...]
+    outcomes: dict[tuple[str, str], int]  # (of a, of b) -> episodes
+
+    @property
+    def disagreements(self) -> list[Pair]:
+        """Pairs in which just one of the two succeeded."""
+        return [(one, other) for one, other in self.pairs if one.success != other.success]
+
+    def sentences(self) -> list[str]:
+        """What the two do differently, in words; only what the numbers support."""
+        said = []
+        whole = next((row for row in self.rows if row.kind == "all"), None)
+        if whole:
+            i = whole.found.interval
+            around = f" (95 % interval {_points(i.low)} to {_points(i.high)})" if i else ""
+            told = "they are told apart" if whole.p <= ALPHA else "they are not told apart"
+            said.append(
+                f"Under shift {self.a.label} succeeds {_points(whole.found.value)} points more than "
+                f"{self.b.label}{around}; at 5 % {told} (p {whole.p:.3g})."
+            )
+        for winner, loser, mine in ((self.a, self.b, 1), (self.b, self.a, 0)):
+            ends: Counter[str] = Counter()
+            for outcome, episodes in self.outcomes.items():
+                if outcome[1 - mine] == "success" and outcome[mine] != "success":
+                    ends[outcome[mine]] += episodes
+            if ends:
+                how, count = ends.most_common(1)[0]
+                said.append(
+                    f"Where only {winner.label} succeeds ({ends.total()} episodes), {loser.label} mostly ends as: "
+                    f"{how} ({count})."
+                )
+        further = self._further()
+        return [*said, further] if further else said
+
+    def _further(self) -> str:
+        """Who gets further in the episodes that both fail."""
+        place = {name: i for i, name in enumerate(OUTCOMES)}
+        gained = [
+            (place.get(other, 0) - place.get(one, 0), n)
+            for (one, other), n in self.outcomes.items()
+            if one != "success" and other != "success"
+        ]
+        a, b = sum(n for step, n in gained if step > 0), sum(n for step, n in gained if step < 0)
+        if not a + b:
+            return ""
+        p = float(stats.binomtest(a, a + b).pvalue)
+        if p > ALPHA:
+            return ""
+        best, n = (self.a.label, a) if a > b else (self.b.label, b)
+        return f"Where both fail and not in the same way ({a + b} episodes), {best} gets further in {n} (p {p:.2g})."
+
+
+def compare(a: Path, b: Path) -> Comparison:
+    """Compare two run folders. Raises RunFolderError, saying what differs, when they cannot be paired."""
+    first, second = (load([path])[0] for path in (a, b))
+    for keys, words in MUST_AGREE.items():
+        old, new = _dig(first.info, keys), _dig(second.info, keys)
+        if old != new:
+            raise RunFolderError(
+                f"{a} and {b} cannot be paired: they were played with another {words} ({_short(old)} and {_short(new)})"
+            )
+    if first.label == second.label:
+        first, second = (RunSummary(r.path, r.info, r.records, f"{r.label} ({r.path.name})") for r in (first, second))
+    pairs = tuple(pair(first.records, second.records))
+    if not pairs:
+        raise RunFolderError(f"{a} and {b} cannot be paired: they have no finished episode in common")
+    unpaired = len({r.key for r in first.records} | {r.key for r in second.records}) - len(pairs)
+    outcomes = Counter((_outcome(one), _outcome(other)) for one, other in pairs)
+    return Comparison(first, second, pairs, unpaired, tuple(_rows(pairs)), dict(outcomes))
+
+
+def _rows(pairs: Sequence[Pair]) -> list[Row]:
+    shifted = [both for both in pairs if both[0].axis not in PLAIN]
+    groups: list[tuple[str, str, list[Pair]]] = [("all shifts", "all", shifted)] if shifted else []
+    axes = sorted({one.axis for one, _ in pairs}, key=axis_order)
+    groups += [(axis, "axis", [both for both in pairs if both[0].axis == axis]) for axis in axes]
+    shifts = sorted({(axis_order(one.axis), one.shift) for one, _ in shifted})
+    groups += [(name, "shift", [both for both in shifted if both[0].shift == name]) for _, name in shifts]
+    found = [(what, kind, mine, difference(mine, _contrast)) for what, kind, mine in groups]
+    kept = [(what, kind, mine, d) for what, kind, mine, d in found if d is not None]
+    adjusted = iter(holm([d.p for _, kind, _, d in kept if kind == "shift"]))
+    return [
+        Row(what, kind, _rate(mine, 0), _rate(mine, 1), d, next(adjusted) if kind == "shift" else d.p, _detectable(d))
+        for what, kind, mine, d in kept
+    ]
+
+
+def _contrast(one: EpisodeRecord, other: EpisodeRecord) -> float:
+    return int(bool(one.success)) - int(bool(other.success))
+
+
+def _rate(pairs: Sequence[Pair], which: int) -> Rate:
+    return Rate.of(both[which].success for both in pairs)
+
+
+def _detectable(found: PairedDifference) -> float | None:
+    """(z_(1 - alpha/2) + z_power) standard errors."""
+    if found.interval is None:
+        return None
+    error = (found.interval.high - found.interval.low) / 2 / stats.norm.ppf(1 - ALPHA / 2)
+    return float((stats.norm.ppf(1 - ALPHA / 2) + stats.norm.ppf(POWER)) * error)
+
+
+def _outcome(record: EpisodeRecord) -> str:
+    return "success" if record.success else record.failure or "timeout"
+
+
+def tables(found: Comparison) -> list[Table]:
+    """The differences, and how the episodes of the one ended where those of the other did."""
+    table = Table(title=f"{found.a.label} minus {found.b.label}, paired by episode", title_justify="left")
+    headers = ("", "a", "b", "difference", "95 % interval", "p", "only a", "only b", "pairs", "scenes", "detectable")
+    for header in headers:
+        table.add_column(header, justify="right" if header else "left")
+    for row in found.rows:
+        d = row.found
+        around = f"{_points(d.interval.low)} to {_points(d.interval.high)}" if d.interval else "too few scenes"
+        cells = [
+            _percent(row.a),
+            _percent(row.b),
+            _points(d.value),
+            around,
+            f"{row.p:.3g}",
+            str(d.only_a),
+            str(d.only_b),
+        ]
+        cells += [str(d.pairs), str(d.scenes), "-" if row.detectable is None else _points(row.detectable).lstrip("+")]
+        name = f"  {row.what}" if row.kind == "shift" else row.what
+        table.add_row(name, *cells, style="bold" if row.p <= ALPHA else "", end_section=row.kind == "all")
+    ends = [name for name in OUTCOMES if any(name in key for key in found.outcomes)]
+    crossed = Table(title=f"how it ended: {found.a.label} (down), {found.b.label} (across)", title_justify="left")
+    crossed.add_column("")
+    for name in ends:
+        crossed.add_column(name, justify="right")
+    for name in ends:
+        crossed.add_row(name, *(str(found.outcomes.get((name, other), 0) or "") for other in ends))
+    return [table, crossed]
+
+
+def as_json(found: Comparison) -> dict[str, Any]:
+    """Every number, for scripts."""
+    rows = [
+        {
+            "what": row.what,
+            "kind": row.kind,
+            "a": row.a.value,
+            "b": row.b.value,
+            **asdict(row.found),
+            "p": row.p,
+            "detectable": row.detectable,
+        }
+        for row in found.rows
+    ]
+    return {
+        "a": found.a.label,
+        "b": found.b.label,
+        "pairs": len(found.pairs),
+        "unpaired": found.unpaired,
+        "rows": rows,
+        "outcomes": [{"a": one, "b": other, "episodes": n} for (one, other), n in sorted(found.outcomes.items())],
+        "sentences": found.sentences(),
+    }
+
+
+def markdown(found: Comparison) -> str:
+    """The differences as a Markdown table, with the sentences above it."""
+    lines = [*(f"{sentence}\n" for sentence in found.sentences())]
+    lines.append("| | a | b | difference | 95 % interval | p | only a | only b | pairs |")
+    lines.append("| --- " + "| ---: " * 8 + "|")
+    for row in found.rows:
+        d = row.found
+        around = f"{_points(d.interval.low)} to {_points(d.interval.high)}" if d.interval else "-"
+        name = f"`{row.what}`" if row.kind == "shift" else f"**{row.what}**"
+        lines.append(
+            f"| {name} | {_percent(row.a)} | {_percent(row.b)} | {_points(d.value)} | {around} | {row.p:.3g} "
+            f"| {d.only_a} | {d.only_b} | {d.pairs} |"
+        )
+    note = "a: {}, b: {}. Points of success, paired by episode; intervals and p by scene, p of shifts adjusted (Holm)."
+    return "\n".join([*lines, "", note.format(found.a.label, found.b.label), ""])
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:+.1f}"
+
+
+def _percent(rate: Rate) -> str:
+    return "-" if rate.value is None else f"{100 * rate.value:.1f} %"
+
+
+def _dig(info: dict[str, Any], keys: tuple[str, ...]) -> Any:
+    value: Any = info
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else text[:37] + "..."

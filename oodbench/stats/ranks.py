@@ -1,0 +1,71 @@
+"""Several policies in the same scenes: which differ, and which ranks each of them can have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from oodbench.seeding import generator
+from oodbench.stats.multiple import letters
+
+RESAMPLES = 4000
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """mean: by policy. difference[i, j]: mean of i minus mean of j; p: adjusted for all pairs at once; half: what is to
+    be added and subtracted for a simultaneous interval. ranks: by policy, the lowest and the highest that are not ruled
+    out, 1 is best; all intervals hold at once. letters: equal ones where policies were not told apart."""
+
+    names: tuple[str, ...]
+    mean: np.ndarray
+    difference: np.ndarray
+    half: np.ndarray
+    p: np.ndarray
+    ranks: tuple[tuple[int, int], ...]
+    letters: tuple[str, ...]
+
+
+def rank(
+    names: Sequence[str], values: Mapping[str, np.ndarray], confidence: float = 0.95, resamples: int = RESAMPLES
+) -> Ranking:
+    """Compare all pairs of policies by the bootstrap of max |t| over them, resampling scenes within tasks.
+
+    values: by task, (scenes, policies), each policy's mean success in a scene; all policies in the same scenes. A rank
+    interval is [1 + policies significantly better, P - policies significantly worse], simultaneous for all policies
+    (Mogstad, Romano, Shaikh and Wilhelm 2024, Rev. Econ. Stud. 91, 476-518; Romano and Wolf 2005). Raises ValueError
+    when a task has fewer than two scenes.
+    """
+    groups = [np.asarray(group, float) for group in values.values()]
+    if any(len(group) < 2 for group in groups):
+        raise ValueError("a task with fewer than two scenes")
+    count = len(names)
+    mean = np.mean([group.mean(0) for group in groups], axis=0)
+    drawn = np.zeros((resamples, count))
+    rng = generator("max-t", count)
+    for group in groups:
+        weights = rng.multinomial(len(group), np.full(len(group), 1 / len(group)), size=resamples) / len(group)
+        drawn += weights @ group
+    drawn = drawn / len(groups) - mean
+    difference = mean[:, None] - mean[None, :]
+    noise = drawn[:, :, None] - drawn[:, None, :]
+    spread = noise.std(0, ddof=1)
+    largest = (np.abs(noise) / np.where(spread > 0, spread, 1.0)).max((1, 2))
+    few = np.mean([len(group) / (len(group) - 1) for group in groups]) ** 0.5
+    error = few * spread  # a bootstrap of n has (n - 1) / n of the variance
+    safe = np.where(error > 0, error, 1.0)
+    free = max(sum(len(group) - 1 for group in groups), 1)
+    wider = stats.t.ppf(0.5 + confidence / 2, free) / stats.norm.ppf(0.5 + confidence / 2)
+    critical = float(np.quantile(largest, confidence) * wider)
+    t = np.where(error > 0, np.abs(difference) / safe, np.where(difference == 0, 0.0, np.inf))
+    p = (1 + (largest[:, None, None] >= t).sum(0)) / (1 + resamples)
+    np.fill_diagonal(p, 1.0)
+    better = (t > critical) & (difference > 0)  # [i, j]: i is better than j
+    ranks = tuple((1 + int(better[:, i].sum()), count - int(better[i].sum())) for i in range(count))
+    best_first = [names[i] for i in np.argsort(-mean, kind="stable")]
+    apart = {(names[i], names[j]): bool(better[i, j] or better[j, i]) for i in range(count) for j in range(i)}
+    shown = letters(best_first, apart)
+    return Ranking(tuple(names), mean, difference, critical * error, p, ranks, tuple(shown[name] for name in names))

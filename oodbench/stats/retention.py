@@ -1,0 +1,29 @@
+"""The ratio of shifted to in-distribution success, where it means anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from oodbench.seeding import generator
+from oodbench.stats.rates import Interval, Rate
+
+LEAST = 0.2  # of the lower bound of in-distribution success
+RESAMPLES = 4000
+
+
+def retention(pairs: Sequence[tuple[float, float]], plain: Rate) -> tuple[float | None, Interval | None]:
+    """(ratio, 95 % interval) of mean shifted to mean in-distribution success, by a bootstrap over scenes.
+
+    pairs: by scene, in-distribution success and mean success under shift. plain: the in-distribution rate. (None, None)
+    when the lower Wilson bound of that rate is below 0.2: a ratio to nearly nothing says nothing.
+    """
+    if plain.interval.low < LEAST or not len(pairs):
+        return None, None
+    values = np.asarray(pairs, float)
+    rng = generator("retention", len(values))
+    sums = values[rng.integers(len(values), size=(RESAMPLES, len(values)))].sum(1)
+    sums = sums[sums[:, 0] > 0]
+    low, high = np.quantile(sums[:, 1] / sums[:, 0], (0.025, 0.975))
+    return float(values[:, 1].sum() / values[:, 0].sum()), Interval(float(low), float(high))

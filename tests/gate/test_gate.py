@@ -1,0 +1,221 @@
+"""The release gate by its real command: every exit code, what it writes, and that it cannot be fooled."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from oodbench.errors import SpecError
+from oodbench.gate.baseline import Baseline
+from oodbench.gate.decide import Decider, InfrastructureError, make_baseline, plan_for
+from oodbench.gate.outputs import summary
+from oodbench.run.records import EpisodeRecord
+from oodbench.suite import SUITES
+
+SMALL = {"tasks": ["press-button"], "shifts": ["visual.noise", "execution.robot-init"]}
+
+
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory) -> Path:
+    """The expert's baseline on a plan of 60 episodes, and one of 8, which decides nothing."""
+    folder = tmp_path_factory.mktemp("gate")
+    for name, episodes in (("baseline", 60), ("short", 8)):
+        plan = plan_for("smoke", 0.1, episodes=episodes, **SMALL)
+        make_baseline("expert", plan, folder / f"{name}.json", workers=2)
+    return folder
+
+
+def gate(folder: Path, policy: str, baseline: str = "baseline.json", *more: str, cwd: Path, **env: str):
+    command = [
+        sys.executable,
+        "-m",
+        "oodbench",
+        "check",
+        policy,
+        "--baseline",
+        str(folder / baseline),
+        "--quiet",
+        *more,
+    ]
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=cwd, env={**os.environ, **env}, timeout=240, check=False
+    )
+
+
+def test_exit_0_the_same_policy_passes_early(committed, tmp_path):
+    done = gate(committed, "expert", "baseline.json", "--json", "v.json", "--junit", "v.xml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    verdict = json.loads((tmp_path / "v.json").read_text())
+    assert verdict["decision"] == "PASS"
+    assert verdict["episodes"] <= 60
+    assert verdict["low"] <= 0 <= verdict["high"]
+    assert verdict["plan"] == Baseline.read(committed / "baseline.json").plan.model_dump(mode="json")
+    suite = ET.parse(tmp_path / "v.xml").getroot()
+    assert suite.get("failures") == "0"
+    assert {case.get("name") for case in suite.iter("testcase")} == {"mean success", "severity=0", "severity=3"}
+
+
+def test_exit_1_a_regression_is_caught_and_shown_where_github_looks(committed, tmp_path):
+    page = tmp_path / "summary.md"
+    done = gate(committed, "no-op", "baseline.json", "--junit", "v.xml", cwd=tmp_path, GITHUB_STEP_SUMMARY=str(page))
+    assert done.returncode == 1, done.stderr
+    assert "REGRESSION" in done.stdout
+    assert "::error title=oodbench::REGRESSION" in done.stdout
+    assert "### oodbench: REGRESSION" in page.read_text()
+    assert int(ET.parse(tmp_path / "v.xml").getroot().get("failures")) >= 1
+
+
+def test_exit_2_what_cannot_be_compared_is_named(committed, tmp_path):
+    done = gate(committed, "expertt", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "did you mean 'expert'" in done.stderr
+    edited = json.loads((committed / "baseline.json").read_text())
+    for change, says in (
+        ({"success": "0" + edited["success"][1:]}, "was changed after it was written"),
+        ({"versions": edited["versions"] | {"mujoco": "3.1.0"}}, "made with mujoco 3.1.0, here it is 3.9.0"),
+        ({"assets_sha256": "0" * 64}, "made with tasks and assets 0000000000000"),
+    ):
+        changed = Baseline.model_validate(edited | change)
+        path = tmp_path / "other.json"
+        path.write_text((changed if "success" in change else changed.signed()).model_dump_json())
+        done = gate(tmp_path, "expert", "other.json", cwd=tmp_path)
+        assert done.returncode == 2
+        assert says in done.stderr, done.stderr
+
+
+def test_exit_3_too_few_episodes_decide_nothing_and_say_what_is_left_open(committed, tmp_path):
+    done = gate(committed, "expert", "short.json", cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    assert "INCONCLUSIVE: the planned episodes are used up; the drop lies between" in done.stdout
+
+
+def test_exit_4_a_candidate_that_cannot_be_evaluated_is_no_regression(committed, tmp_path, policy_file):
+    done = gate(committed, f"{policy_file}:boom", cwd=tmp_path)
+    assert done.returncode == 4
+    assert "the lens fell off" in done.stderr
+    done = gate(committed, f"{policy_file}:nan", cwd=tmp_path)
+    assert done.returncode == 4
+    assert "must be finite" in done.stderr
+
+
+def test_the_same_command_goes_on_with_a_gate_that_was_stopped(committed, tmp_path):
+    first = gate(committed, "expert", "short.json", "--out", "run", cwd=tmp_path)
+    played = (tmp_path / "run" / "episodes.jsonl").read_text()
+    again = gate(committed, "expert", "short.json", "--out", "run", cwd=tmp_path)
+    assert first.returncode == again.returncode == 3
+    assert (tmp_path / "run" / "episodes.jsonl").read_text() == played
+
+
+# --- deciding ------------------------------------------------------------------------------------------------------
+
+
+def records(baseline: Baseline, success: list[bool | None]) -> list[EpisodeRecord]:
+    order = baseline.plan.order(SUITES.get(baseline.plan.suite))
+    return [
+        EpisodeRecord(
+            task=e.task, shift=e.shift.name, severity=e.shift.severity, seed=e.seed, axis=e.shift.axis,
+            scene_sha256=scene.ljust(64, "0"), success=s, error=None if s is not None else "the lens fell off",
+        )
+        for e, scene, s in zip(order, baseline.scenes, success, strict=False)
+    ]  # fmt: skip
+
+
+def decider(baseline: Baseline) -> Decider:
+    return Decider(baseline, baseline.plan.order(SUITES.get(baseline.plan.suite)))
+
+
+def test_the_decision_does_not_depend_on_the_order_in_which_workers_finish(committed):
+    baseline = Baseline.read(committed / "baseline.json")
+    rng = np.random.default_rng(0)
+    played = records(baseline, [bool(x) for x in rng.random(60) < 0.8])
+    found = []
+    for order in (range(60), reversed(range(60)), rng.permutation(60)):
+        one = decider(baseline)
+        for i in order:
+            one.hear([played[i]])
+        verdict = one.verdict("x")
+        found.append((verdict.decision, verdict.episodes, verdict.drop))
+    assert len(set(found)) == 1
+
+
+def test_a_shift_that_collapses_is_named_although_the_others_hold(committed):
+    """A single shift of many that fails altogether, under a plan long enough to see it."""
+    plan = plan_for("smoke", 0.3, episodes=400)
+    order = plan.order(SUITES.get("smoke"))
+    baseline = Baseline(
+        plan=plan, policy={}, versions={}, assets_sha256="", created="", success="1" * 400,
+        scenes=tuple(f"{i:012x}" for i in range(400)),
+    )  # fmt: skip
+    one = Decider(baseline, order)
+    one._better.add = lambda difference: 0.0  # the mean alone would pass it: a tenth of the suite
+    played = records(baseline, [e.shift.name != "visual.noise" for e in order])
+    for record in played:
+        if one.hear([record]):
+            break
+    verdict = one.verdict("x")
+    assert verdict.decision == "REGRESSION"
+    assert [g.shift for g in verdict.groups if g.regression] in (["visual.noise"], [])
+    assert verdict.episodes < 400
+
+
+def test_errors_are_not_failures(committed):
+    baseline = Baseline.read(committed / "baseline.json")
+    one = decider(baseline)
+    one.hear(records(baseline, [None, *[True] * 59]))
+    verdict = one.verdict("x")
+    assert verdict.decision == "PASS"
+    assert verdict.errors == 1
+    with pytest.raises(InfrastructureError, match="4 of the first"):
+        decider(baseline).hear(records(baseline, [None] * 60))
+
+
+def test_another_scene_is_refused(committed):
+    baseline = Baseline.read(committed / "baseline.json")
+    other = records(baseline, [True])[0].model_copy(update={"scene_sha256": "f" * 64})
+    with pytest.raises(SpecError, match="another scene than the baseline's"):
+        decider(baseline).hear([other])
+
+
+def test_every_episode_of_a_plan_is_a_scene_of_its_own_and_every_round_visits_every_cell():
+    plan = plan_for("smoke", 0.1)
+    order = plan.order(SUITES.get("smoke"))
+    assert len({(e.task, e.seed) for e in order}) == len(order) == plan.episodes == 312
+    cells = {(e.task, str(e.shift)) for e in order}
+    for some in itertools.islice(zip(*[iter(order)] * len(cells), strict=False), 3):
+        assert {(e.task, str(e.shift)) for e in some} == cells
+    assert order == plan.order(SUITES.get("smoke")), "and it is the same plan every time"
+
+
+def test_a_summary_stays_below_githubs_limit(committed, monkeypatch):
+    from oodbench.gate import outputs
+
+    baseline = Baseline.read(committed / "baseline.json")
+    one = decider(baseline)
+    one.hear(records(baseline, [True] * 60))
+    monkeypatch.setattr(outputs, "SUMMARY_BYTES", 500)
+    text = summary(one.verdict("x"))
+    assert len(text.encode()) < 700
+    assert "in the JSON file" in text
+
+
+def test_the_pytest_fixture_fails_skips_and_passes(committed, tmp_path):
+    (tmp_path / "test_release.py").write_text(
+        f"BASELINE, SHORT = {str(committed / 'baseline.json')!r}, {str(committed / 'short.json')!r}\n"
+        "def test_same(assert_no_regression): assert_no_regression('expert', BASELINE, workers=0)\n"
+        "def test_worse(assert_no_regression): assert_no_regression('no-op', BASELINE, workers=0)\n"
+        "def test_open(assert_no_regression): assert_no_regression('expert', SHORT, workers=0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-rs"], cwd=tmp_path, capture_output=True, text=True, timeout=240
+    )
+    assert "1 failed, 1 passed, 1 skipped" in done.stdout, done.stdout
+    assert "REGRESSION: " in done.stdout
+    assert "INCONCLUSIVE" in done.stdout
