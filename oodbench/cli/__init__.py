@@ -23,6 +23,7 @@ from oodbench.cli.replay import replay
 from oodbench.cli.report import report
 from oodbench.cli.run import run
 from oodbench.cli.serve import serve
+from oodbench.cli.verify import verify
 from oodbench.cli.view import view
 from oodbench.errors import OodbenchError
 
@@ -38,8 +39,8 @@ app = typer.Typer(
 )
 app.command("list")(list_)
 COMMANDS = (
-    run, report, compare, baseline, check, plan, view, replay, audit, inspect, serve, new_policy, probe, doctor, bench,
-    lerobot_env,
+    run, report, compare, baseline, check, plan, verify, view, replay, audit, inspect, serve, new_policy, probe, doctor,
+    bench, lerobot_env,
 )  # fmt: skip
 for _command in COMMANDS:
     app.command()(_command)

@@ -11,10 +11,12 @@ import typer
 
 
 def run(
-    suite: Annotated[str, typer.Argument(help="a suite, or the path of its TOML file")],
+    suite: Annotated[str | None, typer.Argument(help="a suite, or the path of its TOML file")] = None,
     policy: Annotated[
-        str, typer.Option(help="name, module:attr, file.py:attr or scheme://host:port, with ?key=value behind it")
-    ],
+        str | None,
+        typer.Option(help="name, module:attr, file.py:attr or scheme://host:port, with ?key=value behind it"),
+    ] = None,
+    from_: Annotated[Path | None, typer.Option("--from", help="a run folder to repeat, episode by episode")] = None,
     out: Annotated[Path | None, typer.Option(help="run folder; the same one again goes on with it")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="at most so many episodes a cell")] = None,
     task: Annotated[list[str] | None, typer.Option(help="only these tasks (patterns)")] = None,
@@ -22,6 +24,7 @@ def run(
     workers: Annotated[int | None, typer.Option(min=0, help="processes (default: one a core; 0: in this one)")] = None,
     envs: Annotated[int, typer.Option(min=1, help="episodes that a worker plays at once, in batches")] = 1,
     real_time: Annotated[bool, typer.Option(help="the world does not wait for the policy")] = False,
+    traces: Annotated[bool, typer.Option(help="keep what `oodbench verify` needs (some 5 KB an episode)")] = True,
     seed_offset: Annotated[int, typer.Option(min=0, help="added to every seed: other scenes, same cells")] = 0,
     video: Annotated[int, typer.Option(min=0, help="episodes a cell to film")] = 0,
     episode_timeout: Annotated[float, typer.Option(min=1.0, help="seconds an episode may take")] = 300.0,
@@ -31,33 +34,38 @@ def run(
 ) -> None:
     """Evaluate a policy on a suite, into a run folder.
 
-    Example: oodbench run quick --policy my_policy.py:MyPolicy?checkpoint=model.pt --video 1
+    Examples: oodbench run quick --policy my_policy.py:MyPolicy?checkpoint=model.pt --video 1
+    oodbench run --from runs/quick-expert
     """
     from rich.console import Console
 
+    from oodbench.errors import SpecError
     from oodbench.run.progress import ProgressDisplay, Tally
-    from oodbench.run.runner import Quiet, evaluate
+    from oodbench.run.runner import Quiet, evaluate, evaluate_plan
+    from oodbench.run.verify import repeat_of
 
+    if from_ is None and (suite is None or policy is None):
+        raise SpecError("say what to play: a suite and --policy, or --from RUN")
+    if from_ is not None and (suite or limit or task or shift or seed_offset):
+        raise SpecError("--from repeats the episodes of a run; no suite and no choice of episodes beside it")
     console = Console(stderr=as_json)
     silent = quiet or as_json
-    listener = Quiet() if silent else ProgressDisplay(console, f"{policy} on {suite}")
+    how = {
+        "out": out, "workers": workers, "envs": envs, "real_time": real_time, "traces": traces,
+        "timeout": episode_timeout, "retry_errors": retry_errors,
+    }  # fmt: skip
     try:
-        folder = evaluate(
-            policy,
-            suite,
-            out=out,
-            workers=workers,
-            envs=envs,
-            real_time=real_time,
-            limit=limit,
-            tasks=task or (),
-            shifts=shift or (),
-            seed_offset=seed_offset,
-            video=video,
-            timeout=episode_timeout,
-            retry_errors=retry_errors,
-            listener=listener,
-        )
+        if from_ is not None:
+            uri, content, plan = repeat_of(from_)
+            policy = policy or uri
+            listener = Quiet() if silent else ProgressDisplay(console, f"{policy}, as {from_}")
+            folder = evaluate_plan(policy, content, plan, listener=listener, **how)  # type: ignore[arg-type]
+        else:
+            assert suite is not None
+            assert policy is not None
+            listener = Quiet() if silent else ProgressDisplay(console, f"{policy} on {suite}")
+            chosen = {"limit": limit, "tasks": task or (), "shifts": shift or (), "seed_offset": seed_offset}
+            folder = evaluate(policy, suite, video=video, listener=listener, **chosen, **how)  # type: ignore[arg-type]
     except KeyboardInterrupt:
         print("\nstopped; what was played is kept. The same command with the same --out goes on.", file=sys.stderr)
         sys.exit(130)

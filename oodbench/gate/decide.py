@@ -158,7 +158,7 @@ def check(
             jobs = [Job(episode) for episode in order if episode.key not in done]
             if not decided:
                 count = provenance.hardware()["cores"] or 1 if workers is None else workers
-                played = play_all(Setup(policy, suite, envs), jobs, count, timeout, folder.hear)
+                played = play_all(Setup(policy, suite, envs, traces=folder.path), jobs, count, timeout, folder.hear)
                 try:
                     for record in played:
                         folder.write(record)

@@ -20,6 +20,7 @@ from oodbench.policies.base import ACTION_SIZE, EpisodeInfo, PolicySpec, ask
 from oodbench.policies.conventions import observe, to_actions
 from oodbench.policies.loading import describe, spec_of
 from oodbench.run.records import EpisodeRecord
+from oodbench.run.trace import Tape
 from oodbench.run.video import Film
 from oodbench.scene import Scene
 from oodbench.seeding import derive
@@ -67,15 +68,24 @@ class Rules:
 
 
 def play(
-    world: World, policy: Any, episode: Episode, suite: Suite, *, film_path: Path | None = None, real_time: bool = False
+    world: World,
+    policy: Any,
+    episode: Episode,
+    suite: Suite,
+    *,
+    film_path: Path | None = None,
+    real_time: bool = False,
+    tape: Tape | None = None,
 ) -> EpisodeRecord:
     """Play one episode of a suite.
 
-    film_path: where to write a video. Whatever goes wrong in the policy or in the simulator is recorded as an error
-    (success null), except that a policy which breaks its contract raises PolicyError: that is for its author to see.
+    film_path: where to write a video. tape: filled with what was done. Whatever goes wrong in the policy or in the
+    simulator is recorded as an error (success null), except that a policy which breaks its contract raises PolicyError:
+    that is for its author to see.
     """
     rules = Rules(suite.protocol.success, real_time)
-    return _drive(turns(world, spec_of(policy), type(policy).__name__, episode, suite, rules, film_path), policy)
+    name = type(policy).__name__
+    return _drive(turns(world, spec_of(policy), name, episode, suite, rules, film_path, tape=tape), policy)
 
 
 def play_scene(
@@ -128,6 +138,7 @@ def turns(
     rules: Rules,
     film_path: Path | None = None,
     session: int = 0,
+    tape: Tape | None = None,
 ) -> Turns:
     """The turns of an episode of a suite. What the policy raises is to be thrown into the generator."""
     base = EpisodeRecord(
@@ -143,7 +154,7 @@ def turns(
         raise
     except Exception as error:
         return base.model_copy(update={"error": describe(error)})
-    return (yield from scene_turns(world, spec, name, scene, rules, base, film_path, session))
+    return (yield from scene_turns(world, spec, name, scene, rules, base, film_path, session, tape))
 
 
 def scene_turns(
@@ -155,13 +166,14 @@ def scene_turns(
     base: EpisodeRecord,
     film_path: Path | None = None,
     session: int = 0,
+    tape: Tape | None = None,
 ) -> Turns:
     """The turns of an episode in `scene`; the record is `base`, filled in."""
     base = base.model_copy(update={"scene_sha256": scene.sha256, "instruction": scene.instruction.text})
     clock = _Clock()
     film = Film(film_path) if film_path else None
     try:
-        status = yield from _loop(world, spec, name, scene, rules, clock, film, session)
+        status = yield from _loop(world, spec, name, scene, rules, clock, film, session, tape)
     except PolicyError:
         raise
     except Exception as error:
@@ -200,6 +212,7 @@ def _loop(
     clock: _Clock,
     film: Film | None,
     session: int,
+    tape: Tape | None,
 ) -> Generator[Reset | Act, Answer, Status]:
     key = scene.key
     info = EpisodeInfo(
@@ -229,6 +242,8 @@ def _loop(
             action = queue.popleft()
             gripper = float(action[6])
             world.step(action)
+        if tape is not None:
+            tape.step(action, world)
         status = world.status
         if (rules.success == "settled" and status.settled) or (rules.success == "ever" and status.ever):
             break

@@ -20,6 +20,7 @@ from oodbench.policies.base import PolicySpec, answers
 from oodbench.policies.loading import LoadedPolicy, spec_of
 from oodbench.run.episode import Act, Answer, Reset, Rules, Turns, serve, turns
 from oodbench.run.records import EpisodeRecord
+from oodbench.run.trace import Tape, TraceWriter
 from oodbench.sim.observation import Seen
 from oodbench.sim.world import MODELS, World
 from oodbench.suite import Episode, Suite
@@ -35,6 +36,7 @@ class _Lane:
     world: World
     policy: Any
     episode: Turns | None = None
+    tape: Tape | None = None
     turn: Reset | Act | None = None  # what the policy is to be asked, or is being asked
     answer: Answer | Exception | None = None
 
@@ -43,13 +45,14 @@ class _Lane:
 class Lanes:
     """Up to `count` episodes at once. Use as a context manager; it closes the policies.
 
-    max_batch: observations in one call of a batched policy.
+    traces: a run folder that gets a trace of every episode. max_batch: observations in one call of a batched policy.
     """
 
     loaded: LoadedPolicy
     suite: Suite
     count: int
     real_time: bool = False
+    traces: Path | None = None
     max_batch: int = MAX_BATCH
     _lanes: list[_Lane] = field(init=False)
     _asked: dict[Future[Any], list[_Lane]] = field(init=False, default_factory=dict)
@@ -66,6 +69,7 @@ class Lanes:
         waits = getattr(first, "remote", False) and not self.batched
         self._threads = ThreadPoolExecutor(self.count if waits else 1, "policy")
         self._name = type(first).__name__
+        self._writer = TraceWriter(self.traces) if self.traces else None
         self.metadata: dict[str, Any] = getattr(first, "metadata", None) or {}
 
     def __enter__(self) -> Lanes:
@@ -73,6 +77,8 @@ class Lanes:
 
     def __exit__(self, *exception: object) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._writer:
+            self._writer.close()
         for policy in {id(lane.policy): lane.policy for lane in self._lanes}.values():
             with contextlib.suppress(Exception):
                 getattr(policy, "close", lambda: None)()
@@ -90,7 +96,10 @@ class Lanes:
         """Begin an episode in a free lane. Returns the record if it is over at once (its scene cannot be made)."""
         lane = self._lanes[index]
         rules = Rules(self.suite.protocol.success, self.real_time)
-        lane.episode = turns(lane.world, self.spec, self._name, episode, self.suite, rules, film, session=index)
+        lane.tape = Tape() if self._writer else None
+        lane.episode = turns(
+            lane.world, self.spec, self._name, episode, self.suite, rules, film, session=index, tape=lane.tape
+        )
         return self._go_on(lane)
 
     def advance(self, patience: float = 0.05) -> Iterator[tuple[int, EpisodeRecord]]:
@@ -124,6 +133,8 @@ class Lanes:
                 lane.turn.observation.look()  # here, where OpenGL is
         except StopIteration as stop:
             lane.episode = None
+            if self._writer and lane.tape and not stop.value.error:
+                self._writer.write(stop.value, lane.tape)
             return stop.value
         return None
 

@@ -37,12 +37,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Setup:
-    """What a worker needs to begin. envs: episodes that a worker plays at once. real_time: see run/episode.py."""
+    """What a worker needs to begin.
+
+    envs: episodes that a worker plays at once. real_time: see run/episode.py. traces: see run/trace.py.
+    """
 
     policy_uri: str
     suite: Suite
     envs: int = 1
     real_time: bool = False
+    traces: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -267,7 +271,7 @@ def _play_here(setup: Setup, jobs: Sequence[Job], hear: Callable[[Facts], None])
 
 
 def _lanes(setup: Setup) -> Lanes:
-    return Lanes(load_policy(setup.policy_uri), setup.suite, setup.envs, setup.real_time)
+    return Lanes(load_policy(setup.policy_uri), setup.suite, setup.envs, setup.real_time, setup.traces)
 
 
 def _facts(lanes: Lanes) -> Facts:

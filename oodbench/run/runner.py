@@ -54,6 +54,7 @@ def evaluate(
     workers: int | None = None,
     envs: int = 1,
     real_time: bool = False,
+    traces: bool = True,
     limit: int | None = None,
     tasks: Sequence[str] = (),
     shifts: Sequence[str] = (),
@@ -68,7 +69,8 @@ def evaluate(
     policy: a URI (see policies/loading.py). workers: processes; default one a core; 0 plays in this process. envs:
     episodes that each of them plays at once, sharing a policy that has `act_batch`, each with its own otherwise.
     real_time: the world goes on while the policy thinks, and how long it took is recorded; outcomes then depend on the
-    machine. limit: at most so many episodes a cell. tasks, shifts: patterns; a shift may also be a full spec such as
+    machine. traces: keep every action and the hash of every step, for `oodbench verify` (some 5 KB an episode). limit:
+    at most so many episodes a cell. tasks, shifts: patterns; a shift may also be a full spec such as
     "visual.lighting@3+execution.action-latency@2", which is then played besides the in-distribution episodes. video:
     episodes a cell that are filmed. timeout: seconds an episode may take. Raises OodbenchError; what was played is
     kept.
@@ -76,7 +78,7 @@ def evaluate(
     suite = SUITES.get(suite) if isinstance(suite, str) else suite
     plan = choose(suite, limit=limit, tasks=tasks, shifts=shifts, seed_offset=seed_offset)
     return evaluate_plan(
-        policy, suite, plan, out=out, workers=workers, envs=envs, real_time=real_time, timeout=timeout,
+        policy, suite, plan, out=out, workers=workers, envs=envs, real_time=real_time, traces=traces, timeout=timeout,
         retry_errors=retry_errors, listener=listener, filmed={e.key for e in plan if e.seed < seed_offset + video},
     )  # fmt: skip
 
@@ -90,6 +92,7 @@ def evaluate_plan(
     workers: int | None = None,
     envs: int = 1,
     real_time: bool = False,
+    traces: bool = True,
     timeout: float = EPISODE_SECONDS,
     retry_errors: bool = False,
     listener: Listener | None = None,
@@ -111,7 +114,8 @@ def evaluate_plan(
         began, before = time.monotonic(), folder.info.get("wall_seconds", 0.0)
         status = "interrupted"
         try:
-            _play(folder, Setup(policy, suite, envs, real_time), jobs, count, timeout, listener)
+            setup = Setup(policy, suite, envs, real_time, folder.path if traces else None)
+            _play(folder, setup, jobs, count, timeout, listener)
             status = "complete"
         finally:
             wall = round(before + time.monotonic() - began, 2)
