@@ -19,6 +19,7 @@ from oodbench.cli.list import list_
 from oodbench.cli.new_policy import new_policy
 from oodbench.cli.plan import plan
 from oodbench.cli.probe import probe
+from oodbench.cli.real import real
 from oodbench.cli.replay import replay
 from oodbench.cli.report import report
 from oodbench.cli.run import run
@@ -40,7 +41,7 @@ app = typer.Typer(
 app.command("list")(list_)
 COMMANDS = (
     run, report, compare, baseline, check, plan, verify, view, replay, audit, inspect, serve, new_policy, probe, doctor,
-    bench, lerobot_env,
+    bench, lerobot_env, real,
 )  # fmt: skip
 for _command in COMMANDS:
     app.command()(_command)

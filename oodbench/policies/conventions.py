@@ -34,6 +34,7 @@ def sees_plainly(spec: PolicySpec) -> bool:
         and spec.orientation == "upright"
         and spec.center_crop == 1.0
         and spec.state == "pose-fingers"
+        and spec.hand == "grip-site"
         and not any(spec.state_origin)
     )
 
@@ -85,11 +86,14 @@ def state(plain: np.ndarray, joints: np.ndarray | None, spec: PolicySpec) -> np.
     plain: as Observation.state; joints: (7,) rad, needed for "joints-gripper" only.
     """
     position = plain[:3].astype(np.float64) + spec.state_origin
-    turn, fingers = Rotation.from_rotvec(plain[3:6].astype(np.float64)), plain[6:8].astype(np.float64)
+    rotation, fingers = plain[3:6].astype(np.float64), plain[6:8].astype(np.float64)
+    if spec.hand == "right-hand":
+        rotation = _right_hand(rotation)
+    turn = Rotation.from_rotvec(rotation)
     opening = float(np.clip((fingers[0] - fingers[1]) / OPENING, 0.0, 1.0))
     match spec.state:
         case "pose-fingers":
-            parts = [position, plain[3:6], fingers]
+            parts = [position, rotation, fingers]
         case "pose-fingers-folded":
             parts = [position, turn.as_rotvec(), fingers]
         case "pose-euler-fingers":
@@ -102,6 +106,21 @@ def state(plain: np.ndarray, joints: np.ndarray | None, spec: PolicySpec) -> np.
             assert joints is not None
             parts = [joints, np.array([1.0 - opening])]
     return np.concatenate(parts).astype(np.float32)
+
+
+def _right_hand(rotation: np.ndarray) -> np.ndarray:
+    """The orientation of robosuite's body right_hand from that of the grip site: a quarter turn about z before it.
+
+    Both are rotation vectors with angles in [0, 2 pi); the quaternion's sign is kept, as robosuite's is, since near the
+    usual pose of the hand, half a turn about x, another sign is a jump.
+    """
+    angle = float(np.linalg.norm(rotation))
+    axis = rotation / angle if angle > 1e-9 else np.zeros(3)
+    w, (x, y, z) = np.cos(angle / 2), np.sin(angle / 2) * axis
+    h = np.sqrt(0.5)
+    turned = h * np.array([w - z, x + y, y - x, z + w])  # times (h, 0, 0, h)
+    half = float(np.arccos(np.clip(turned[0], -1.0, 1.0)))
+    return turned[1:] * (2 * half / np.sin(half)) if np.sin(half) > 1e-9 else np.zeros(3)
 
 
 def to_actions(raw: object, spec: PolicySpec, name: str) -> np.ndarray:

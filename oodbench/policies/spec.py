@@ -83,7 +83,9 @@ class PolicySpec(_Data):
     positions of the two fingers (m): 8 numbers; "-folded" has angles up to pi; "pose-euler-fingers" roll, pitch, yaw
     (rad) instead; "pose-euler-pad-gripper" these, a zero, and how far open the gripper is (0 closed, 1 open): 8;
     "pose-quat-gripper" a quaternion (x, y, z, w) and the gripper: 8; "joints-gripper" the arm's joints (rad) and how
-    far closed the gripper is (DROID): 8. state_origin: where the centre of oodbench's table top lies in the frame that
+    far closed the gripper is (DROID): 8. hand: whose orientation it is: the "grip-site" between the fingertips, or
+    robosuite's body "right-hand", a quarter turn about the hand's axis beside it, which LIBERO's data sets record as
+    robot0_eef_quat. state_origin: where the centre of oodbench's table top lies in the frame that
     the policy knows (m).
 
     Actions: 7 numbers. position_scale (m) and rotation_scale (rad): what a 1 means. rotation: "axis-angle", or "euler"
@@ -105,6 +107,7 @@ class PolicySpec(_Data):
     center_crop: float = Field(default=1.0, gt=0.25, le=1.0)
 
     state: StateLayout = "pose-fingers"
+    hand: Literal["grip-site", "right-hand"] = "grip-site"
     state_origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     action: ActionSpace = "delta-pose"

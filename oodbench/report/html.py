@@ -105,6 +105,7 @@ def _provenance(run: RunSummary) -> list[tuple[str, str]]:
         ),
         ("suite", f"{suite_name(info)}, sha256 {suite.get('sha256', '?')}, split {suite.get('split', '?')}"),
         ("protocol", ", ".join(f"{k}: {v}" for k, v in info.get("protocol", {}).items())),
+        ("real time", _real_time(run)),
         ("tasks and assets", f"sha256 {info.get('assets_sha256', '?')}"),
         ("versions", versions),
         ("commit", f"{git['commit']}{' with changes' if git.get('dirty') else ''}" if git.get("commit") else "-"),
@@ -116,6 +117,19 @@ def _provenance(run: RunSummary) -> list[tuple[str, str]]:
         ("time", f"{wall / 60:.1f} minutes with {info.get('workers', '?')} workers; began {info.get('created', '?')}"),
     ]
     return [(name, value) for name, value in rows if value]
+
+
+def _real_time(run: RunSummary) -> str:
+    """What the world did while the policy thought, where it did not wait; nothing where it did."""
+    kept = [r for r in run.records if r.waited is not None]
+    if not kept:
+        return ""
+    waited, steps = sum(r.waited or 0 for r in kept), sum(r.steps for r in kept)
+    slowest = max(r.slowest_answer for r in kept)
+    return (
+        f"the world went on while the policy thought: {100 * waited / max(steps, 1):.0f} % of all control steps; the "
+        f"slowest answer took {slowest:.2f} s. Outcomes depend on this machine."
+    )
 
 
 def _colour(value: float | None) -> str:

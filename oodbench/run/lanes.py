@@ -129,13 +129,16 @@ class Lanes:
                 lane.turn = lane.episode.throw(answer)
             else:
                 lane.turn = lane.episode.send(answer)
-            if isinstance(lane.turn, Act) and self.count > 1:
-                lane.turn.observation.look()  # here, where OpenGL is
         except StopIteration as stop:
             lane.episode = None
             if self._writer and lane.tape and not stop.value.error:
                 self._writer.write(stop.value, lane.tape)
             return stop.value
+        if isinstance(lane.turn, Act) and self.count > 1:
+            try:
+                lane.turn.observation.look()  # here, where OpenGL is
+            except Exception as error:
+                lane.answer = error
         return None
 
     def _ask(self) -> None:

@@ -99,6 +99,29 @@ def test_the_frame_of_a_preset_is_that_of_its_data(world):
     assert z == pytest.approx(0.9)
 
 
+def test_liberos_orientation_is_that_of_robosuites_right_hand():
+    """Through a whole episode, to both sides of half a turn: the body's own quaternion by robosuite's formula."""
+    from robosuite.utils.transform_utils import quat2axisangle
+
+    from oodbench.expert import Expert
+    from oodbench.policies.base import EpisodeInfo
+
+    world, expert = World("fast"), Expert()
+    scene = TASKS.get("put-on").sample(1)
+    world.reset(scene)
+    expert.bind(world)
+    expert.reset(EpisodeInfo("put-on", "", 0, 160, 20.0))
+    angles = []
+    for _ in range(60):
+        world.step(expert.act(None)[0])
+        w, x, y, z = world.data.xquat[world.built.hand]
+        theirs = quat2axisangle(np.array([x, y, z, w]))
+        ours = observe(world, preset("libero")).state[3:6]
+        assert np.allclose(ours, theirs, atol=2e-4), (ours, theirs)
+        angles.append(np.linalg.norm(ours))
+    assert min(angles) < np.pi < max(angles)
+
+
 def test_joints_are_those_of_the_arm(world):
     seen = observe(world, preset("droid"))
     assert isinstance(seen, Converted)

@@ -104,3 +104,15 @@ def test_planning_says_how_many_pairs_it_takes(cli, runs):
     done = cli("plan", "--measured", runs / "expert", "--measured", runs / "expert-blind", "--margin", "10")
     assert done.returncode == 0, done.stderr
     assert "measured on" in done.stdout
+
+
+def test_real_scores_are_compared_with_runs(runs, cli, tmp_path):
+    path = tmp_path / "scores.csv"
+    path.write_text(f"run,simulated,real\n{runs / 'expert'},,0.9\n,0.5,0.4\n,0.2,0.5\n")
+    done = cli("real", path, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["policies"] == 3
+    assert found["mmrv"] == pytest.approx((0 + 0.1 + 0.1) / 3)
+    path.write_text("run,simulated,real\n,0.5,40\n")
+    assert "scores.csv:2: real is 40; it must be a share from 0 to 1" in cli("real", path).stderr
