@@ -22,6 +22,7 @@ from oodbench.errors import OodbenchError, PolicyError
 from oodbench.remote.codec import MAX_BYTES, ProtocolError
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between two attempts to connect
+OPENING = 5.0  # seconds for a WebSocket to open
 FIRST_ANSWER = 5  # times as long as others may a server's first answer take: models compile then
 
 
@@ -134,7 +135,7 @@ class WebSocket(_Timed):
         try:
             opening = connect(
                 self._url, compression=None, max_size=MAX_BYTES, ping_interval=None, proxy=None,
-                additional_headers=self._headers, open_timeout=min(10.0, self.timeout), close_timeout=1.0,
+                additional_headers=self._headers, open_timeout=min(OPENING, self.timeout), close_timeout=1.0,
             )  # fmt: skip
             self._socket = self._opened.enter_context(opening)
         except InvalidURI:
@@ -147,6 +148,11 @@ class WebSocket(_Timed):
             raise Unreachable(
                 f"{self.name}: something else listens there: it does not open a WebSocket ({said})"
             ) from None
+        except TimeoutError:
+            banner = self._banner()
+            if banner:
+                raise Unreachable(f"{self.name}: something else listens there: it begins with {banner!r}") from None
+            raise
         except WebSocketException as error:
             raise ConnectionError(str(error)) from None
         if self._greet:
@@ -155,6 +161,15 @@ class WebSocket(_Timed):
             except LostServer as error:  # closed while greeting: it may be on its way up, or down
                 self.close()
                 raise ConnectionError(str(error)) from None
+
+    def _banner(self) -> bytes:
+        """What the server says before it is asked anything; a WebSocket server says nothing."""
+        parts = urlsplit(self._url)
+        try:
+            with socket.create_connection((parts.hostname or "", parts.port or 80), timeout=1.0) as probe:
+                return probe.recv(40)
+        except (OSError, ValueError):
+            return b""
 
     def send(self, data: bytes) -> None:
         from websockets.exceptions import ConnectionClosed

@@ -93,7 +93,10 @@ def test_kill_9_and_resume(tmp_path, reference):
 def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tmp_path, policy_file):
     out = tmp_path / "run"
     command = [sys.executable, "-m", "oodbench", "run", "quick", "--policy", f"{policy_file}:Slow", "--out", str(out)]
-    process = subprocess.Popen([*command, "--workers", "1"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*command, "--workers", "1"], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )  # fmt: skip
     _wait_for(lambda: out.joinpath("episodes.jsonl").exists() and len(records.read(out / "episodes.jsonl")) >= 1)
     process.send_signal(signal.SIGINT)
     _, complaint = process.communicate(timeout=20)
