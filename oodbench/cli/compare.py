@@ -38,7 +38,10 @@ def compare(
             console.print(sentence, highlight=False)
         if found.unpaired:
             console.print(f"{found.unpaired} episodes were played, or ended without an error, in only one of the two.")
-        console.print("p: of shifts adjusted by Holm's method; detectable: with a power of 80 %", style="dim")
+        whole = next((row.detectable for row in found.rows if row.kind == "all"), None)
+        if whole is not None:
+            console.print(f"All shifts together find a difference of {100 * whole:.1f} points with a power of 80 %.")
+        console.print("- of few scenes: no interval; p of shifts: adjusted by Holm's method", style="dim")
     for one, _ in found.disagreements[:videos]:
         name = f"{one.task}/{one.shift}/{one.severity:g}/{one.seed}"
         for folder, letter in ((a, "a"), (b, "b")):

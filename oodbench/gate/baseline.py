@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from oodbench.errors import SpecError
 from oodbench.run import provenance
+from oodbench.run.folder import short
 from oodbench.run.records import EpisodeRecord
 from oodbench.seeding import generator
 from oodbench.suite import SUITES, Episode, Suite
@@ -132,8 +133,8 @@ class Baseline(_Data):
         ):
             if then != now:
                 raise SpecError(
-                    f"not comparable: the baseline was made with {what} {_short(then)}, here it is {_short(now)}; "
-                    "make a new one with `oodbench baseline`"
+                    f"not comparable: the baseline was made with {what} {short(then, 16)}, here it is "
+                    f"{short(now, 16)}; make a new one with `oodbench baseline`"
                 )
         return suite
 
@@ -154,8 +155,3 @@ def outcomes(records: Sequence[EpisodeRecord], order: Sequence[Episode]) -> tupl
         bits.append("1" if record.success else "0")
         scenes.append(record.scene_sha256[:DIGITS])
     return "".join(bits), tuple(scenes)
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 16 else text[:13] + "..."

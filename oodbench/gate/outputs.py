@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.table import Table
 
 from oodbench.errors import OodbenchError
@@ -31,9 +32,9 @@ def sentence(verdict: Verdict) -> str:
 
 
 def table(verdict: Verdict) -> Table:
-    found = Table(title="by shift", title_justify="left")
+    found = Table(title="by shift", title_justify="left", box=SIMPLE, pad_edge=False)
     for header in ("shift", "severity", "baseline", "candidate", "pairs", "p (Holm)"):
-        found.add_column(header, justify="left" if header == "shift" else "right")
+        found.add_column(header, justify="left" if header == "shift" else "right", overflow="fold")
     for group in verdict.groups:
         style = "bold red" if group.regression else ""
         found.add_row(*_cells(group), style=style)

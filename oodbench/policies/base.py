@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["ACTION_SIZE", "BatchedPolicy", "EpisodeInfo", "Policy", "PolicySpec", "check_actions"]
 
 ACTION_SIZE = 7
+MAX_BATCH = 64  # observations in one call of act_batch
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 
 from oodbench.errors import PolicyError
-from oodbench.policies.base import EpisodeInfo, answers, ask, numbers
+from oodbench.policies.base import MAX_BATCH, EpisodeInfo, answers, ask, numbers
 from oodbench.policies.loading import LoadedPolicy, spec_of
 from oodbench.sim.observation import Snapshot
 
-MAX_BATCH = 64
 MAX_WAIT = 0.005  # seconds
 
 

@@ -8,11 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.table import Table
 from scipy import stats
 
 from oodbench.errors import RunFolderError
 from oodbench.report.summary import FAILURES, RunSummary, axis_order, load
+from oodbench.run.folder import dig, short
 from oodbench.run.records import PLAIN, EpisodeRecord
 from oodbench.stats.multiple import holm
 from oodbench.stats.paired import Pair, PairedDifference, difference, pair
@@ -69,13 +71,13 @@ class Comparison:
         whole = next((row for row in self.rows if row.kind == "all"), None)
         if whole:
             i = whole.found.interval
-            around = f" (95 % interval {_points(i.low)} to {_points(i.high)})" if i else ""
+            around = f", 95 % interval {_points(i.low)} to {_points(i.high)}" if i else ""
             told = "they are told apart" if whole.p <= ALPHA else "they are not told apart"
             said.append(
-                f"Under shift {self.a.label} succeeds {_points(whole.found.value)} points more than "
-                f"{self.b.label}{around}; at 5 % {told} (p {whole.p:.3g})."
+                f"Under shift a minus b is {_points(whole.found.value)} points of success{around}; at 5 % {told} "
+                f"(p {whole.p:.3g})."
             )
-        for winner, loser, mine in ((self.a, self.b, 1), (self.b, self.a, 0)):
+        for winner, loser, mine in (("a", "b", 1), ("b", "a", 0)):
             ends: Counter[str] = Counter()
             for outcome, episodes in self.outcomes.items():
                 if outcome[1 - mine] == "success" and outcome[mine] != "success":
@@ -83,8 +85,7 @@ class Comparison:
             if ends:
                 how, count = ends.most_common(1)[0]
                 said.append(
-                    f"Where only {winner.label} succeeds ({ends.total()} episodes), {loser.label} mostly ends as: "
-                    f"{how} ({count})."
+                    f"Where only {winner} succeeds ({ends.total()} episodes), {loser} mostly ends as: {how} ({count})."
                 )
         further = self._further()
         return [*said, further] if further else said
@@ -103,7 +104,7 @@ class Comparison:
         p = float(stats.binomtest(a, a + b).pvalue)
         if p > ALPHA:
             return ""
-        best, n = (self.a.label, a) if a > b else (self.b.label, b)
+        best, n = ("a", a) if a > b else ("b", b)
         return f"Where both fail and not in the same way ({a + b} episodes), {best} gets further in {n} (p {p:.2g})."
 
 
@@ -111,10 +112,11 @@ def compare(a: Path, b: Path) -> Comparison:
     """Compare two run folders. Raises RunFolderError, saying what differs, when they cannot be paired."""
     first, second = (load([path])[0] for path in (a, b))
     for keys, words in MUST_AGREE.items():
-        old, new = _dig(first.info, keys), _dig(second.info, keys)
+        old, new = dig(first.info, keys), dig(second.info, keys)
         if old != new:
             raise RunFolderError(
-                f"{a} and {b} cannot be paired: they were played with another {words} ({_short(old)} and {_short(new)})"
+                f"{a} and {b} cannot be paired: they were played with another {words} "
+                f"({short(old, 40)} and {short(new, 40)})"
             )
     if first.label == second.label:
         first, second = (RunSummary(r.path, r.info, r.records, f"{r.label} ({r.path.name})") for r in (first, second))
@@ -163,34 +165,25 @@ def _outcome(record: EpisodeRecord) -> str:
 
 
 def tables(found: Comparison) -> list[Table]:
-    """The differences, and how the episodes of the one ended where those of the other did."""
-    table = Table(title=f"{found.a.label} minus {found.b.label}, paired by episode", title_justify="left")
-    headers = ("", "a", "b", "difference", "95 % interval", "p", "only a", "only b", "pairs", "scenes", "detectable")
-    for header in headers:
-        table.add_column(header, justify="right" if header else "left")
+    """The differences, and how the episodes of each ended. They fit into 80 columns."""
+    table = Table(title=f"a: {found.a.label}\nb: {found.b.label}", title_justify="left", box=SIMPLE, pad_edge=False)
+    table.add_column("success (%)", overflow="fold")
+    for header in ("a", "b", "a - b", "95 %", "p", "only a/b", "pairs"):
+        table.add_column(header, justify="right", no_wrap=True)
     for row in found.rows:
         d = row.found
-        around = f"{_points(d.interval.low)} to {_points(d.interval.high)}" if d.interval else "too few scenes"
-        cells = [
-            _percent(row.a),
-            _percent(row.b),
-            _points(d.value),
-            around,
-            f"{row.p:.3g}",
-            str(d.only_a),
-            str(d.only_b),
-        ]
-        cells += [str(d.pairs), str(d.scenes), "-" if row.detectable is None else _points(row.detectable).lstrip("+")]
-        name = f"  {row.what}" if row.kind == "shift" else row.what
-        table.add_row(name, *cells, style="bold" if row.p <= ALPHA else "", end_section=row.kind == "all")
-    ends = [name for name in OUTCOMES if any(name in key for key in found.outcomes)]
-    crossed = Table(title=f"how it ended: {found.a.label} (down), {found.b.label} (across)", title_justify="left")
-    crossed.add_column("")
-    for name in ends:
-        crossed.add_column(name, justify="right")
-    for name in ends:
-        crossed.add_row(name, *(str(found.outcomes.get((name, other), 0) or "") for other in ends))
-    return [table, crossed]
+        around = f"{_points(d.interval.low)} {_points(d.interval.high)}" if d.interval else "-"
+        rates = [f"{100 * rate.value:.0f}" if rate.value is not None else "-" for rate in (row.a, row.b)]
+        cells = [*rates, _points(d.value), around, f"{row.p:.2g}", f"{d.only_a}/{d.only_b}", str(d.pairs)]
+        table.add_row(row.what, *cells, style="bold" if row.p <= ALPHA else "", end_section=row.kind == "all")
+    ended = Table(title="how they ended", title_justify="left", box=SIMPLE, pad_edge=False)
+    for header in ("", "a", "b"):
+        ended.add_column(header, justify="right" if header else "left")
+    for name in OUTCOMES:
+        counts = [sum(n for key, n in found.outcomes.items() if key[which] == name) for which in (0, 1)]
+        if any(counts):
+            ended.add_row(name, *map(str, counts))
+    return [table, ended]
 
 
 def as_json(found: Comparison) -> dict[str, Any]:
@@ -220,7 +213,7 @@ def as_json(found: Comparison) -> dict[str, Any]:
 
 def markdown(found: Comparison) -> str:
     """The differences as a Markdown table, with the sentences above it."""
-    lines = [*(f"{sentence}\n" for sentence in found.sentences())]
+    lines = [f"a: {found.a.label}, b: {found.b.label}\n", *(f"{sentence}\n" for sentence in found.sentences())]
     lines.append("| | a | b | difference | 95 % interval | p | only a | only b | pairs |")
     lines.append("| --- " + "| ---: " * 8 + "|")
     for row in found.rows:
@@ -231,8 +224,8 @@ def markdown(found: Comparison) -> str:
             f"| {name} | {_percent(row.a)} | {_percent(row.b)} | {_points(d.value)} | {around} | {row.p:.3g} "
             f"| {d.only_a} | {d.only_b} | {d.pairs} |"
         )
-    note = "a: {}, b: {}. Points of success, paired by episode; intervals and p by scene, p of shifts adjusted (Holm)."
-    return "\n".join([*lines, "", note.format(found.a.label, found.b.label), ""])
+    note = "Points of success, paired by episode; intervals and p by scene, p of shifts adjusted (Holm)."
+    return "\n".join([*lines, "", note, ""])
 
 
 def _points(share: float) -> str:
@@ -241,15 +234,3 @@ def _points(share: float) -> str:
 
 def _percent(rate: Rate) -> str:
     return "-" if rate.value is None else f"{100 * rate.value:.1f} %"
-
-
-def _dig(info: dict[str, Any], keys: tuple[str, ...]) -> Any:
-    value: Any = info
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else text[:37] + "..."

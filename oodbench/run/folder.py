@@ -137,7 +137,7 @@ class RunFolder:
 
     def _refuse_other(self, wanted: dict[str, Any]) -> None:
         for keys, words in COMPARED.items():
-            old, new = _dig(self.info, keys), _dig(wanted, keys)
+            old, new = dig(self.info, keys), dig(wanted, keys)
             if old == new:
                 continue
             if words == "plan":
@@ -145,7 +145,7 @@ class RunFolder:
                 if old == new:
                     old, new = f"{old}, other episodes", new
             raise RunFolderError(
-                f"{self.path}: holds a run with another {words} ({_short(old)}; now {_short(new)}); give another --out"
+                f"{self.path}: holds a run with another {words} ({short(old)}; now {short(new)}); give another --out"
             )
 
     def _cut_torn_line(self) -> None:
@@ -204,7 +204,8 @@ def read_info(path: Path) -> dict[str, Any]:
         raise RunFolderError(f"{file}: cannot be read ({error})") from error
 
 
-def _dig(info: dict[str, Any], keys: tuple[str, ...]) -> Any:
+def dig(info: dict[str, Any], keys: tuple[str, ...]) -> Any:
+    """What stands in run.json under these keys; None where nothing does."""
     value: Any = info
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
@@ -216,6 +217,7 @@ def _plan_words(info: dict[str, Any]) -> str:
     return f"{suite.get('name')} v{suite.get('version')}, {info.get('plan', {}).get('episodes')} episodes"
 
 
-def _short(value: Any) -> str:
+def short(value: Any, most: int = 60) -> str:
+    """As text of at most so many characters, for a message."""
     text = str(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return text if len(text) <= most else text[: most - 3] + "..."

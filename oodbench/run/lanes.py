@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from oodbench.policies.base import PolicySpec, answers
+from oodbench.policies.base import MAX_BATCH, PolicySpec, answers
 from oodbench.policies.loading import LoadedPolicy, spec_of
 from oodbench.run.episode import Act, Answer, Reset, Rules, Turns, serve, turns
 from oodbench.run.records import EpisodeRecord
@@ -24,8 +24,6 @@ from oodbench.run.trace import Tape, TraceWriter
 from oodbench.sim.observation import Seen
 from oodbench.sim.world import MODELS, World
 from oodbench.suite import Episode, Suite
-
-MAX_BATCH = 64
 
 
 @dataclass

@@ -13,7 +13,7 @@ from oodbench.errors import OodbenchError
 from oodbench.policies.loading import LoadedPolicy, load_policy
 from oodbench.run import provenance, records, trace
 from oodbench.run.episode import play
-from oodbench.run.folder import read_info
+from oodbench.run.folder import read_info, short
 from oodbench.run.records import EpisodeRecord
 from oodbench.run.trace import STATE_BYTES, Tape, Trace
 from oodbench.seeding import generator
@@ -148,7 +148,7 @@ def _from_actions(world: World, scene: Any, record: EpisodeRecord, recorded: Tra
         "outcome_sha256": world.outcome_sha256(),
     }  # fmt: skip
     return [
-        f"from its actions: {name} is {_short(found[name])}, the record says {_short(getattr(record, name))}"
+        f"from its actions: {name} is {short(found[name], 20)}, the record says {short(getattr(record, name), 20)}"
         for name in CHECKED
         if found[name] != getattr(record, name)
     ]
@@ -168,11 +168,6 @@ def _from_policy(record: EpisodeRecord, again: EpisodeRecord, tape: Tape, record
         by = float(np.abs(tape.actions[apart[0]] - recorded.actions[apart[0]]).max())
         return [f"from the policy: it acts differently from step {apart[0] + 1} on (by {by:.2g})"]
     return ["from the policy: the same actions, another outcome"]
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 20 else text[:12] + "..."
 
 
 def repeat_of(run: Path) -> tuple[str, Suite, list[Episode]]:
