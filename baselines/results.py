@@ -11,11 +11,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import numpy as np
+
 from oodbench.concepts import concept_of_scene
-from oodbench.run import records
+from oodbench.run import columns
+from oodbench.run.columns import Episodes
 from oodbench.run.folder import read_info
-from oodbench.run.records import EpisodeRecord
 from oodbench.shift import ShiftSpec
+from oodbench.stats.clustered import by_scene, clustered_rate
 from oodbench.stats.paired import paired_difference
 from oodbench.stats.rates import Rate
 from oodbench.suite import Episode, Suite
@@ -25,7 +28,7 @@ from vla.tier import HERE, load_tier
 AXES = ("id", "semantic", "visual", "execution")
 BASELINE = "default"
 FEW = 5  # scenes a task from which on a difference gets an interval here; fewer than elsewhere, and said so
-Run = tuple[Suite, list[EpisodeRecord]]
+Run = tuple[Suite, Episodes]
 
 
 def main(tier: str) -> None:
@@ -35,7 +38,7 @@ def main(tier: str) -> None:
         order = lambda path: (path.name.rsplit("-", 1)[-1], _place(path.name, chosen.arms))  # noqa: E731
         runs = {path.name: _run(path) for path in sorted((root / suite).iterdir(), key=order)}
         for task in chosen.tasks:
-            _print(suite, task, {name: (s, [r for r in rs if r.task == task]) for name, (s, rs) in runs.items()})
+            _print(suite, task, {name: (s, e[e.task.is_(task)]) for name, (s, e) in runs.items()})
     _gates(tier)
 
 
@@ -47,23 +50,19 @@ def _place(name: str, arms: tuple[str, ...]) -> int:
 
 def _run(path: Path) -> Run:
     suite = Suite.model_validate(read_info(path)["suite"]["content"])
-    return suite, records.read(path / "episodes.jsonl")
+    return suite, columns.read(path / "episodes.jsonl")
 
 
 def _print(suite: str, task: str, runs: dict[str, Run]) -> None:
-    runs = {name: run for name, run in runs.items() if run[1]}
+    runs = {name: run for name, run in runs.items() if len(run[1])}
     if not runs:
         return
-    axes = [axis for axis in AXES if any(r.axis == axis for _, rs in runs.values() for r in rs)]
+    axes = [axis for axis in AXES if any(e.axis.is_(axis).any() for _, e in runs.values())]
     print(f"### {suite}, {task}\n")
     print("| policy | " + " | ".join(axis.upper() if axis == "id" else axis for axis in axes) + " |")
     print("|---|" + "---:|" * len(axes))
     for name, (_, found) in runs.items():
-        print(
-            f"| {name} | "
-            + " | ".join(_rate(Rate.of(r.success for r in found if r.axis == axis)) for axis in axes)
-            + " |"
-        )
+        print(f"| {name} | " + " | ".join(_score(found[found.axis.is_(axis)]) for axis in axes) + " |")
     for name, (_, found) in runs.items():
         arm, seed = name.rsplit("-", 1) if name[-1].isdigit() else (name, "")
         base = runs.get(f"{BASELINE}-{seed}")
@@ -82,31 +81,40 @@ def _print(suite: str, task: str, runs: dict[str, Run]) -> None:
         print("| policy | " + " | ".join(f"C_{c}" for c in concepts) + " |")
         print("|---|" + "---:|" * len(concepts))
         for name, row in split.items():
-            print(f"| {name} | " + " | ".join(_rate(Rate.of(row[c])) for c in concepts) + " |")
+            print(f"| {name} | " + " | ".join(_rate(row[c]) for c in concepts) + " |")
     print()
 
 
-def _by_concept(runs: dict[str, Run]) -> dict[str, dict[str, list[bool | None]]]:
-    found: dict[str, dict[str, list[bool | None]]] = {}
-    for name, (suite, rs) in runs.items():
-        row: dict[str, list[bool | None]] = defaultdict(list)
-        for r in rs:
-            if r.axis == "semantic":
-                scene = Episode(r.task, ShiftSpec.parse(r.shift, r.severity), r.seed).scene(suite)
-                row[concept_of_scene(scene)].append(r.success)
+def _by_concept(runs: dict[str, Run]) -> dict[str, dict[str, Rate]]:
+    found: dict[str, dict[str, Rate]] = {}
+    for name, (suite, episodes) in runs.items():
+        row: dict[str, Rate] = defaultdict(lambda: Rate(0, 0))
+        for i in np.flatnonzero(episodes.axis.is_("semantic")):
+            task, shift, severity, seed = episodes.key(int(i))
+            scene = Episode(task, ShiftSpec.parse(shift, severity), seed).scene(suite)
+            row[concept_of_scene(scene)] += episodes.rate(i[None])
         found[name] = row
     return found
+
+
+def _score(episodes: Episodes) -> str:
+    """Success, with an interval whose unit is the scene."""
+    episodes = episodes[episodes.scored]
+    found = clustered_rate(by_scene(episodes.scene_codes, episodes.success), len(episodes), fewest=FEW)
+    if found is None:
+        return "-"
+    around = f" ({100 * found.interval.low:.0f}-{100 * found.interval.high:.0f})" if found.interval else ""
+    return f"{100 * found.value:.1f}{around}, n {len(episodes)}"
 
 
 def _rate(rate: Rate) -> str:
     if rate.value is None:
         return "-"
-    low, high = (f"{100 * x:.0f}" for x in (rate.interval.low, rate.interval.high))
-    return f"{100 * rate.value:.1f} ({low}-{high}), n {rate.n}"
+    return f"{100 * rate.value:.1f}, n {rate.n}"
 
 
-def _difference(a: list[EpisodeRecord], b: list[EpisodeRecord], axis: str) -> str:
-    found = paired_difference((r for r in a if r.axis == axis), (r for r in b if r.axis == axis), fewest=FEW)
+def _difference(a: Episodes, b: Episodes, axis: str) -> str:
+    found = paired_difference(a[a.axis.is_(axis)], b[b.axis.is_(axis)], fewest=FEW)
     if found is None:
         return "-"
     interval = f" ({100 * found.interval.low:+.1f} to {100 * found.interval.high:+.1f})" if found.interval else ""

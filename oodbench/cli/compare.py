@@ -42,8 +42,7 @@ def compare(
         if whole is not None:
             console.print(f"All shifts together find a difference of {100 * whole:.1f} points with a power of 80 %.")
         console.print("- of few scenes: no interval; p of shifts: adjusted by Holm's method", style="dim")
-    for one, _ in found.disagreements[:videos]:
-        name = f"{one.task}/{one.shift}/{one.severity:g}/{one.seed}"
+    for name in found.disagreements[:videos] if videos else ():
         for folder, letter in ((a, "a"), (b, "b")):
             path = out / f"{name.replace('/', '--')}--{letter}.mp4"
             path.parent.mkdir(parents=True, exist_ok=True)

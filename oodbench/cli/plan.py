@@ -68,7 +68,6 @@ def _measure(a: Path, b: Path) -> tuple[float, float, int]:
 
     from oodbench.report.compare import compare
 
-    pairs = compare(a, b).pairs
-    one, other = (np.array([float(both[i].success or 0) for both in pairs]) for i in (0, 1))
+    one, other = (episodes.success.astype(float) for episodes in compare(a, b).pairs)
     together = float(np.corrcoef(one, other)[0, 1]) if one.std() > 0 and other.std() > 0 else 0.0
-    return float(one.mean()), together, len(pairs)
+    return float(one.mean()), together, len(one)

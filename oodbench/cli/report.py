@@ -15,41 +15,59 @@ def report(
         Path | None, typer.Option(help="the file to write (default: report.html in the run's folder)")
     ] = None,
     format: Annotated[
-        Literal["html", "markdown", "json", "terminal"],
-        typer.Option(help="html also prints the tables; the others print to the terminal unless --out is given"),
+        Literal["html", "markdown", "latex", "csv", "json", "bibtex", "pdf", "svg", "terminal"],
+        typer.Option(
+            help="html also prints the tables; pdf and svg are the severity curves; the others print to the terminal "
+            "unless --out is given"
+        ),
     ] = "html",
 ) -> None:
-    """Sum up one or several runs: success with Wilson intervals, severity curves, failures, videos.
+    """Sum up one or several runs: success with intervals, ranks, severity curves, failures, videos; as a page, or for
+    a paper: a LaTeX table with a methods paragraph, long CSV, citations, figures.
 
-    Example: oodbench report runs/demo/expert runs/demo/random --out report.html
+    Examples: oodbench report runs/demo/expert runs/demo/random --out report.html;
+    oodbench report runs/core-1/* --format latex --out table.tex
     """
     from rich.console import Console
 
     from oodbench.errors import RunFolderError
-    from oodbench.report import html, markdown, summary, terminal
+    from oodbench.report import html, markdown, paper, summary, terminal
     from oodbench.report.tables import extra_tables
 
     console = Console()
     loaded = summary.load(runs)
     if format in ("html", "terminal"):
-        console.print(terminal.axis_table({run.label: run.records for run in loaded}))
+        console.print(terminal.axis_table(loaded))
         if len(loaded) == 1 or console.width > 120:
             console.print(terminal.shift_table(loaded))
         for title, _, lines in extra_tables(loaded):
             console.print(terminal.text_table(title, lines))
     if format == "terminal":
         return
-    target = out or (runs[0] if len(runs) == 1 else Path()) / "report.html"
+    target = out or (runs[0] if len(runs) == 1 else Path()) / f"report.{format}"
     if format == "html":
-        text = html.render(loaded, target)
+        text: str | bytes = html.render(loaded, target)
+    elif format in ("pdf", "svg"):
+        from oodbench.report import figures
+
+        try:
+            text = figures.severity_curves(loaded, format)
+        except ValueError as error:
+            raise RunFolderError(str(error)) from None
     else:
-        text = markdown.render(loaded) if format == "markdown" else json.dumps(summary.as_json(loaded), indent=1) + "\n"
+        text = {
+            "markdown": markdown.render,
+            "latex": paper.latex,
+            "csv": paper.long_csv,
+            "bibtex": paper.bibtex,
+            "json": lambda loaded: json.dumps(summary.as_json(loaded), indent=1) + "\n",
+        }[format](loaded)
         if out is None:
             typer.echo(text, nl=False)
             return
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
+        target.write_bytes(text if isinstance(text, bytes) else text.encode())
     except OSError as error:
         raise RunFolderError(f"{target}: cannot be written ({error.strerror})") from error
     typer.echo(str(target.resolve() if format == "html" else target))

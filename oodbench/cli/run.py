@@ -69,14 +69,13 @@ def run(
     except KeyboardInterrupt:
         print("\nstopped; what was played is kept. The same command with the same --out goes on.", file=sys.stderr)
         sys.exit(130)
-    records = folder.records()
     if as_json:
-        tally = Tally(records)
+        tally = Tally(folder.records())
         axes = {axis: {"successes": tally.wins[axis], "episodes": n} for axis, n in tally.scored.items()}
         typer.echo(json.dumps({"run": str(folder.path), "errors": tally.errors, "axes": axes}))
         return
     if not quiet:
-        from oodbench.report.terminal import axis_table
+        from oodbench.report import summary, terminal
 
-        console.print(axis_table({policy: records}))
+        console.print(terminal.axis_table(summary.load([folder.path])))
         console.print(f"next: oodbench report {folder.path}", highlight=False, soft_wrap=True)

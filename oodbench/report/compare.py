@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.box import SIMPLE
 from rich.table import Table
 from scipy import stats
 
 from oodbench.errors import RunFolderError
-from oodbench.report.summary import FAILURES, RunSummary, axis_order, load
+from oodbench.report.summary import FAILURES, RunSummary, axis_order, load, percent
+from oodbench.run.columns import Episodes, episode_codes
 from oodbench.run.folder import dig, short
-from oodbench.run.records import PLAIN, EpisodeRecord
+from oodbench.stats.clustered import clustered_mean, paired_scenes, sign_flip
 from oodbench.stats.multiple import holm
-from oodbench.stats.paired import Pair, PairedDifference, difference, pair
+from oodbench.stats.paired import PairedDifference, difference, pair
 from oodbench.stats.rates import Rate
 
 MUST_AGREE = {  # keys into run.json, and words for them
@@ -34,7 +35,7 @@ OUTCOMES = ("success", *reversed(FAILURES))  # from best to worst, by how far an
 
 @dataclass(frozen=True)
 class Row:
-    """A group of cells: all shifted ones, an axis, or a shift.
+    """A group of cells: all shifted ones, an axis, or a shift; or "gap", the difference of in-distribution - shifted.
 
     p: adjusted over the shifts by Holm's method where `what` is a shift. detectable: the difference that so many scenes
     would have shown with a power of 80 %; None without an interval.
@@ -55,15 +56,16 @@ class Comparison:
 
     a: RunSummary
     b: RunSummary
-    pairs: tuple[Pair, ...]
+    pairs: tuple[Episodes, Episodes]
     unpaired: int
     rows: tuple[Row, ...]
     outcomes: dict[tuple[str, str], int]  # (of a, of b) -> episodes
 
     @property
-    def disagreements(self) -> list[Pair]:
-        """Pairs in which just one of the two succeeded."""
-        return [(one, other) for one, other in self.pairs if one.success != other.success]
+    def disagreements(self) -> list[str]:
+        """Episodes in which just one of the two succeeded: task/shift/severity/seed."""
+        one, other = self.pairs
+        return [one.name(int(row)) for row in np.flatnonzero(one.success != other.success)]
 
     def sentences(self) -> list[str]:
         """What the two do differently, in words; only what the numbers support."""
@@ -119,37 +121,46 @@ def compare(a: Path, b: Path) -> Comparison:
                 f"({short(old, 40)} and {short(new, 40)})"
             )
     if first.label == second.label:
-        first, second = (RunSummary(r.path, r.info, r.records, f"{r.label} ({r.path.name})") for r in (first, second))
-    pairs = tuple(pair(first.records, second.records))
-    if not pairs:
+        first, second = (replace(run, label=f"{run.label} ({run.path.name})") for run in (first, second))
+    pairs = pair(first.episodes, second.episodes)
+    if not len(pairs[0]):
         raise RunFolderError(f"{a} and {b} cannot be paired: they have no finished episode in common")
-    unpaired = len({r.key for r in first.records} | {r.key for r in second.records}) - len(pairs)
-    outcomes = Counter((_outcome(one), _outcome(other)) for one, other in pairs)
-    return Comparison(first, second, pairs, unpaired, tuple(_rows(pairs)), dict(outcomes))
+    unpaired = len(np.union1d(*episode_codes(first.episodes, second.episodes))) - len(pairs[0])
+    return Comparison(first, second, pairs, unpaired, tuple(_rows(*pairs)), _outcomes(*pairs))
 
 
-def _rows(pairs: Sequence[Pair]) -> list[Row]:
-    shifted = [both for both in pairs if both[0].axis not in PLAIN]
-    groups: list[tuple[str, str, list[Pair]]] = [("all shifts", "all", shifted)] if shifted else []
-    axes = sorted({one.axis for one, _ in pairs}, key=axis_order)
-    groups += [(axis, "axis", [both for both in pairs if both[0].axis == axis]) for axis in axes]
-    shifts = sorted({(axis_order(one.axis), one.shift) for one, _ in shifted})
-    groups += [(name, "shift", [both for both in shifted if both[0].shift == name]) for _, name in shifts]
-    found = [(what, kind, mine, difference(mine, _contrast)) for what, kind, mine in groups]
-    kept = [(what, kind, mine, d) for what, kind, mine, d in found if d is not None]
-    adjusted = iter(holm([d.p for _, kind, _, d in kept if kind == "shift"]))
-    return [
-        Row(what, kind, _rate(mine, 0), _rate(mine, 1), d, next(adjusted) if kind == "shift" else d.p, _detectable(d))
-        for what, kind, mine, d in kept
+def _rows(one: Episodes, other: Episodes) -> list[Row]:
+    shifted = one.shifted
+    groups = [("all shifts", "all", shifted)] if shifted.any() else []
+    groups += [(axis, "axis", one.axis.is_(axis)) for axis in sorted(one.axis.present(), key=axis_order)]
+    names = one[shifted].shift.present()
+    masks = {name: one.shift.is_(name) for name in names}
+    order = sorted(names, key=lambda name: (one.axis.codes[np.argmax(masks[name])], name))
+    groups += [(name, "shift", masks[name]) for name in order]
+    found = [(what, kind, one.rate(mask), other.rate(mask), difference(one[mask], other[mask]))
+             for what, kind, mask in groups]  # fmt: skip
+    gap = _gap(one, other)
+    kept = [(what, kind, a, b, d) for what, kind, a, b, d in found if d is not None]
+    adjusted = iter(holm([d.p for _, kind, _, _, d in kept if kind == "shift"]))
+    rows = [
+        Row(what, kind, a, b, d, next(adjusted) if kind == "shift" else d.p, _detectable(d))
+        for what, kind, a, b, d in kept
     ]
+    return [*rows[:1], *([gap] if gap else []), *rows[1:]]
 
 
-def _contrast(one: EpisodeRecord, other: EpisodeRecord) -> float:
-    return int(bool(one.success)) - int(bool(other.success))
-
-
-def _rate(pairs: Sequence[Pair], which: int) -> Rate:
-    return Rate.of(both[which].success for both in pairs)
+def _gap(one: Episodes, other: Episodes) -> Row | None:
+    """The difference of the two in-distribution - shifted gaps, in the scenes that have both."""
+    apart = one.success.astype(np.int64) - other.success
+    plain = one.axis.is_("id")
+    paired = paired_scenes(*((one.scene_codes[mask], apart[mask]) for mask in (plain, one.shifted)))
+    values = {task: both[:, 0] - both[:, 1] for task, both in paired.items()}
+    mean = clustered_mean(values)
+    if mean is None:
+        return None
+    pairs = len(one) - int(one.axis.is_("control").sum())
+    found = PairedDifference(mean.value, mean.interval, sign_flip(values), mean.scenes, pairs, 0, 0)
+    return Row("gap", "gap", Rate(0, 0), Rate(0, 0), found, found.p, _detectable(found))
 
 
 def _detectable(found: PairedDifference) -> float | None:
@@ -160,8 +171,13 @@ def _detectable(found: PairedDifference) -> float | None:
     return float((stats.norm.ppf(1 - ALPHA / 2) + stats.norm.ppf(POWER)) * error)
 
 
-def _outcome(record: EpisodeRecord) -> str:
-    return "success" if record.success else record.failure or "timeout"
+def _outcomes(one: Episodes, other: Episodes) -> dict[tuple[str, str], int]:
+    ends = []
+    for episodes in (one, other):
+        code = episodes.failure.coded(OUTCOMES)
+        ends.append(np.where(episodes.success == 1, 0, np.where(code < 0, OUTCOMES.index("timeout"), code)))
+    both, counts = np.unique(np.stack(ends), axis=1, return_counts=True)
+    return {(OUTCOMES[a], OUTCOMES[b]): int(n) for (a, b), n in zip(both.T.tolist(), counts, strict=True)}
 
 
 def tables(found: Comparison) -> list[Table]:
@@ -174,7 +190,14 @@ def tables(found: Comparison) -> list[Table]:
         d = row.found
         around = f"{_points(d.interval.low)} {_points(d.interval.high)}" if d.interval else "-"
         rates = [f"{100 * rate.value:.0f}" if rate.value is not None else "-" for rate in (row.a, row.b)]
-        cells = [*rates, _points(d.value), around, f"{row.p:.2g}", f"{d.only_a}/{d.only_b}", str(d.pairs)]
+        cells = [
+            *rates,
+            _points(d.value),
+            around,
+            f"{row.p:.2g}",
+            f"{d.only_a}/{d.only_b}" if row.kind != "gap" else "",
+            str(d.pairs),
+        ]
         table.add_row(row.what, *cells, style="bold" if row.p <= ALPHA else "", end_section=row.kind == "all")
     ended = Table(title="how they ended", title_justify="left", box=SIMPLE, pad_edge=False)
     for header in ("", "a", "b"):
@@ -203,7 +226,7 @@ def as_json(found: Comparison) -> dict[str, Any]:
     return {
         "a": found.a.label,
         "b": found.b.label,
-        "pairs": len(found.pairs),
+        "pairs": len(found.pairs[0]),
         "unpaired": found.unpaired,
         "rows": rows,
         "outcomes": [{"a": one, "b": other, "episodes": n} for (one, other), n in sorted(found.outcomes.items())],
@@ -221,8 +244,8 @@ def markdown(found: Comparison) -> str:
         around = f"{_points(d.interval.low)} to {_points(d.interval.high)}" if d.interval else "-"
         name = f"`{row.what}`" if row.kind == "shift" else f"**{row.what}**"
         lines.append(
-            f"| {name} | {_percent(row.a)} | {_percent(row.b)} | {_points(d.value)} | {around} | {row.p:.3g} "
-            f"| {d.only_a} | {d.only_b} | {d.pairs} |"
+            f"| {name} | {percent(row.a.value)} | {percent(row.b.value)} | {_points(d.value)} | {around} | {row.p:.3g} "
+            + (f"| | | {d.pairs} |" if row.kind == "gap" else f"| {d.only_a} | {d.only_b} | {d.pairs} |")
         )
     note = "Points of success, paired by episode; intervals and p by scene, p of shifts adjusted (Holm)."
     return "\n".join([*lines, "", note, ""])
@@ -230,7 +253,3 @@ def markdown(found: Comparison) -> str:
 
 def _points(share: float) -> str:
     return f"{100 * share:+.1f}"
-
-
-def _percent(rate: Rate) -> str:
-    return "-" if rate.value is None else f"{100 * rate.value:.1f} %"

@@ -1,92 +1,77 @@
-"""Figures as inline SVG. Text and axes take the page's colour, so that they work in the dark too."""
+"""Severity curves for papers, by matplotlib; those of pages are in charts.py."""
 
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
+from oodbench.report.charts import points
 from oodbench.report.summary import RunSummary
 
 # Okabe and Ito 2008, without black and yellow: told apart by colour-blind readers, on white and on dark.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 MARKERS = ("o", "s", "^", "D", "v", "P")
-_INK = "#010203"  # replaced by the page's text colour
 _STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "oodbench",
+    "pdf.fonttype": 42,
     "font.family": "sans-serif",
-    "font.size": 9,
+    "font.size": 8,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), _INK),
 }
 
 
-def severity_curves(runs: Sequence[RunSummary]) -> str:
-    """Small multiples: a panel a shift, a line a policy, Wilson intervals as bars; the in-distribution rate at 0."""
-    shifts = list(dict.fromkeys(shift for run in runs for shift in run.shifts))
-    columns = min(3, len(shifts))
-    rows = -(-len(shifts) // columns)
+def severity_curves(runs: Sequence[RunSummary], format: Literal["pdf", "svg"]) -> bytes:
+    """Small multiples: a panel a shift, a line a policy with its 95 % band; the in-distribution rate at 0.
+
+    Raises ValueError when the runs have no shifts.
+    """
+    names = list(dict.fromkeys(name for run in runs for name in run.shifts))
+    if not names:
+        raise ValueError("no shifts were played: there are no severity curves")
+    columns = min(4, len(names))
+    rows = -(-len(names) // columns)
     with mpl.rc_context(_STYLE):
         figure, grid = plt.subplots(
-            rows, columns, figsize=(3.1 * columns, 2.1 * rows), sharex=True, sharey=True, squeeze=False
+            rows, columns, figsize=(1.9 * columns, 1.5 * rows + 0.3), sharex=True, sharey=True, squeeze=False
         )
-        for panel in grid.flat[len(shifts) :]:
+        for panel in grid.flat[len(names) :]:
             panel.set_visible(False)
-        for panel, shift in zip(grid.flat, shifts, strict=False):
-            _panel(panel, runs, shift)
+        for panel, name in zip(grid.flat, names, strict=False):
+            _panel(panel, runs, name)
         for panel in grid[:, 0]:
             panel.set_ylabel("success (%)")
         for column in range(columns):
-            last = max(i for i in range(rows) if i * columns + column < len(shifts))
+            last = max(i for i in range(rows) if i * columns + column < len(names))
             grid[last, column].set_xlabel("severity")
             grid[last, column].xaxis.set_tick_params(labelbottom=True)
-        figure.legend(
-            *grid[0, 0].get_legend_handles_labels(), loc="upper center", ncols=min(4, len(runs)), frameon=False
-        )
-        figure.tight_layout(rect=(0, 0, 1, 1 - 0.22 / rows))
-        return _svg(figure)
+        handles = grid[0, 0].get_legend_handles_labels()
+        figure.legend(*handles, loc="upper center", ncols=min(4, len(runs)), frameon=False)
+        figure.tight_layout(rect=(0, 0, 1, 1 - 0.3 / (1.5 * rows + 0.3)))
+        buffer = io.BytesIO()
+        date = {"CreationDate": None} if format == "pdf" else {"Date": None}
+        figure.savefig(buffer, format=format, metadata=date)
+        plt.close(figure)
+        return buffer.getvalue()
 
 
-def _panel(panel: plt.Axes, runs: Sequence[RunSummary], shift: str) -> None:
+def _panel(panel: plt.Axes, runs: Sequence[RunSummary], name: str) -> None:
     for i, run in enumerate(runs):
-        curve = {v: rate for v, rate in run.curves.get(shift, {}).items() if rate.value is not None}
-        offset = 0.07 * (i - (len(runs) - 1) / 2)  # so that equal values stay visible
-        xs = [v + offset for v in curve]
-        ys = [100 * (rate.value or 0.0) for rate in curve.values()]
-        low = [max(0.0, y - 100 * rate.interval.low) for y, rate in zip(ys, curve.values(), strict=True)]
-        high = [max(0.0, 100 * rate.interval.high - y) for y, rate in zip(ys, curve.values(), strict=True)]
-        colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
-        panel.errorbar(
-            xs,
-            ys,
-            yerr=(low, high),
-            label=run.label,
-            color=colour,
-            marker=marker,
-            ms=4,
-            lw=1.4,
-            elinewidth=0.9,
-            capsize=2,
-        )
-    panel.set_title(shift, fontsize=9)
+        if name in run.shifts:
+            levels, rates, bands = zip(*points(run.shifts[name]), strict=True)
+            colour = COLOURS[i % len(COLOURS)]
+            low, high = [100 * band.low for band in bands], [100 * band.high for band in bands]
+            panel.fill_between(levels, low, high, color=colour, alpha=0.15, lw=0)
+            values = [100 * rate for rate in rates]
+            panel.plot(levels, values, color=colour, marker=MARKERS[i % len(MARKERS)], ms=3, lw=1.2, label=run.label)
+    panel.set_title(name, fontsize=7)
     panel.set_ylim(-4, 104)
     panel.set_xlim(-0.3, 5.3)
     panel.grid(axis="y", color="#888888", alpha=0.25, lw=0.6)
-
-
-def _svg(figure: plt.Figure) -> str:
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    plt.close(figure)
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :].replace(_INK, "currentColor")
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    return re.sub(r'<svg [^>]*?viewBox="([^"]+)"[^>]*>', r'<svg viewBox="\1" role="img">', text, count=1)

@@ -1,97 +1,157 @@
-"""One self-contained HTML page for one or several runs: readable without JavaScript, on a phone, in the dark."""
+"""One self-contained HTML page for one or several runs: readable without JavaScript, on a phone, in the dark.
+
+The pages of the leaderboard (leaderboard/site.py) are made of the same parts.
+"""
 
 from __future__ import annotations
 
 import base64
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from oodbench import __version__
-from oodbench.report import figures
-from oodbench.report.summary import FAILURES, RunSummary, percent, suite_name, verdict
+from oodbench.report import charts
+from oodbench.report.overview import Row, Standing, ordered, row_of, standing
+from oodbench.report.paper import methods
+from oodbench.report.summary import OUTCOMES, Cell, RunSummary, percent, suite_name, verdict
 from oodbench.report.tables import extra_tables
 from oodbench.report.terminal import TITLES
-from oodbench.run.records import AXES, EpisodeRecord
+from oodbench.run.records import AXES
 from oodbench.stats.rates import Rate
 
 EMBED_LIMIT = 12 * 2**20  # bytes of video inside the page; the rest is linked
-OUTCOMES = ("success", *FAILURES, "error")
 # A sequential scale that stays readable for colour-blind readers (cividis), and the ink on it.
 _SCALE = ((0, 32, 76), (42, 63, 109), (87, 92, 109), (124, 123, 120), (166, 157, 117), (211, 193, 100), (255, 233, 69))
 
 
+@dataclass(frozen=True)
+class Shown:
+    """A filmed episode on a page."""
+
+    run: RunSummary
+    task: str
+    shift: str
+    severity: float
+    success: bool
+    failure: str
+    instruction: str
+    source: str
+
+
+@lru_cache
+def environment() -> Environment:
+    """The templates, with what they all need."""
+    found = Environment(
+        loader=PackageLoader("oodbench.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    found.filters.update(percent=percent, colour=_colour, ink=_ink)
+    found.globals.update(version=__version__, titles=TITLES, outcomes=OUTCOMES)
+    return found
+
+
 def render(runs: Sequence[RunSummary], target: Path) -> str:
     """The page's text. target: where it will lie, for links to the videos that are not embedded."""
-    environment = Environment(
-        loader=PackageLoader("oodbench.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    order = standing(runs)
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            title=f"oodbench: {suite_name(runs[0].info)}",
+            suite=runs[0].info.get("suite", {}),
+            runs=runs,
+            verdicts=[verdict(run) for run in runs],
+            rows=rows(runs, order),
+            ranked=order is not None,
+            methods=methods(runs),
+            films=_embedded(runs, target),
+            provenance=[provenance(run) for run in runs],
+            **parts(runs),
+        )
     )
-    environment.filters.update(percent=percent, colour=_colour, ink=_ink)
-    return environment.get_template("report.html.j2").render(
-        title=f"oodbench: {suite_name(runs[0].info)}",
-        version=__version__,
-        suite=runs[0].info.get("suite", {}),
-        runs=runs,
-        verdicts=[verdict(run) for run in runs],
-        axes=[axis for axis in AXES if any(axis in run.axes for run in runs)],
-        titles=TITLES,
-        none=Rate(0, 0),
-        curves=Markup(figures.severity_curves(runs)) if any(run.shifts for run in runs) else "",
-        heat=[_heat(run) for run in runs],
-        outcomes=OUTCOMES,
-        failures=[{axis: run.failures(axis) for axis in run.axes} for run in runs],
-        extras=extra_tables(runs),
-        films=_films(runs, target),
-        provenance=[_provenance(run) for run in runs],
-        rate_of=lambda kept: Rate.of(r.success for r in kept),
-        median_steps=_median_steps,
-    )
+
+
+def rows(runs: Sequence[RunSummary], order: Standing | None) -> list[Row]:
+    """Of the main table, best first."""
+    found = [row_of(run, "control" if run.privileged else "checkpoint") for run in runs]
+    if order:
+        found = [
+            replace(
+                row, rank=order.ranks.get(row.name), letters=order.letters.get(row.name, ""),
+                unranked="" if row.name in order.letters else "partial or with errors",
+            )
+            for row in found
+        ]  # fmt: skip
+    return ordered(found)
+
+
+def parts(runs: Sequence[RunSummary]) -> dict[str, Any]:
+    """What the sections of a page are drawn from."""
+    shifted = any(run.shifts for run in runs)
+    return {
+        "axes": [axis for axis in AXES if any(axis in run.axes for run in runs)],
+        "shifted": any(run.ood.value is not None for run in runs),
+        "panels": charts.severity_panels(runs) if shifted else "",
+        "markers": [charts.marker(i) for i in range(len(runs))],
+        "heat": [_heat(run) for run in runs],
+        "cells": [_cells(run) for run in runs],
+        "extras": extra_tables(runs),
+    }
 
 
 def _heat(run: RunSummary) -> list[tuple[str, list[Rate]]]:
     """Rows of the heat map: a shift, and its rate in every task over all severities."""
-    names = ["none", *run.shifts]
-    return [
-        (name, [Rate.of(r.success for r in run.records if r.shift == name and r.task == task) for task in run.tasks])
-        for name in names
-    ]
+    return [(name, [run.by_task.get((name, task), Rate(0, 0)) for task in run.tasks]) for name in ("none", *run.shifts)]
 
 
-def _median_steps(kept: Sequence[EpisodeRecord]) -> str:
-    steps = sorted(r.steps for r in kept if r.error is None)
-    return str(steps[len(steps) // 2]) if steps else "-"
+def _cells(run: RunSummary) -> list[tuple[Cell, Rate, str]]:
+    """Each cell with its rate and the median steps of its episodes."""
+    e = run.episodes
+    found = []
+    for cell, played in run.cells.items():
+        steps = e.steps[played][e.success[played] >= 0]
+        found.append((cell, e.rate(played), f"{np.median(steps):.0f}" if len(steps) else "-"))
+    return found
 
 
-def _films(runs: Sequence[RunSummary], target: Path) -> list[dict[str, Any]]:
-    """The filmed episodes, failures first, each with its source: embedded while there is room."""
+def films(run: RunSummary) -> Iterator[tuple[Path, Shown]]:
+    """The films of a run that are there, each with its file; source is that file's path within the run folder."""
+    e = run.episodes
+    for film in run.episodes.films:
+        path = run.path / film.path
+        if path.is_file():
+            task, shift, severity, _ = e.key(film.row)
+            failure = e.failure.at(film.row) or "timeout"
+            won = bool(e.success[film.row] == 1)
+            yield path, Shown(run, task, shift, severity, won, failure, film.instruction, film.path)
+
+
+def _embedded(runs: Sequence[RunSummary], target: Path) -> list[Shown]:
+    """The filmed episodes: in the page while there is room, failures and in-distribution first; the rest linked."""
     room = EMBED_LIMIT
-    films = []
+    found = []
     for run in runs:
-        filmed = sorted((r for r in run.records if r.video), key=lambda r: (bool(r.success), r.axis != "id"))
-        for record in filmed:
-            path = run.path / str(record.video)
-            if not path.is_file():
-                continue
-            content = path.stat().st_size
-            if content <= room:
-                room -= content
+        for path, film in sorted(films(run), key=lambda f: (f[1].success, f[1].shift != "none")):
+            size = path.stat().st_size
+            if size <= room:
+                room -= size
                 source = "data:video/mp4;base64," + base64.b64encode(path.read_bytes()).decode()
             else:
                 source = os.path.relpath(path, target.parent)
-            films.append({"run": run, "record": record, "source": source})
-    return sorted(films, key=lambda f: (f["run"].label, f["record"].axis != "id", f["record"].shift, f["record"].task))
+            found.append(replace(film, source=source))
+    return sorted(found, key=lambda f: (f.run.label, f.shift != "none", f.shift, f.task))
 
 
-def _provenance(run: RunSummary) -> list[tuple[str, str]]:
+def provenance(run: RunSummary) -> list[tuple[str, str]]:
+    """(what, value) of everything that a run was made with."""
     info = run.info
     suite, policy = info.get("suite", {}), info.get("policy", {})
     git, hardware, gl = info.get("git") or {}, info.get("hardware", {}), info.get("gl", {})
@@ -121,11 +181,11 @@ def _provenance(run: RunSummary) -> list[tuple[str, str]]:
 
 def _real_time(run: RunSummary) -> str:
     """What the world did while the policy thought, where it did not wait; nothing where it did."""
-    kept = [r for r in run.records if r.waited is not None]
-    if not kept:
+    e, hurried = run.episodes, run.episodes.waited >= 0
+    if not hurried.any():
         return ""
-    waited, steps = sum(r.waited or 0 for r in kept), sum(r.steps for r in kept)
-    slowest = max(r.slowest_answer for r in kept)
+    waited, steps = int(e.waited[hurried].sum()), int(e.steps[hurried].sum())
+    slowest = float(e.slowest_answer[hurried].max())
     return (
         f"the world went on while the policy thought: {100 * waited / max(steps, 1):.0f} % of all control steps; the "
         f"slowest answer took {slowest:.2f} s. Outcomes depend on this machine."

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-import statistics
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from oodbench.errors import RunFolderError
-from oodbench.run import records
+from oodbench.run import columns
+from oodbench.run.columns import Episodes
 from oodbench.run.folder import read_info
-from oodbench.run.records import AXES, PLAIN, EpisodeRecord
-from oodbench.stats.clustered import ClusteredMean, clustered_mean
+from oodbench.run.records import AXES, PLAIN
+from oodbench.stats.clustered import (
+    ClusteredMean,
+    by_scene,
+    clustered_mean,
+    clustered_rate,
+    design_effect,
+    paired_scenes,
+)
 from oodbench.stats.rates import Interval, Rate
-from oodbench.stats.severity import area_under
+from oodbench.stats.retention import retention
+from oodbench.stats.severity import Curve, curve, trapezoid
 
 FAILURES = (  # in the order in which an episode gets that far
     "never-reached",
@@ -28,7 +38,40 @@ FAILURES = (  # in the order in which an episode gets that far
     "not-released",
     "timeout",
 )
+SCORE_NOTE = (
+    "The mean over tasks of the mean over scenes; the scene is the unit of the interval, since all cells of a seed "
+    "start from it (none under 10 scenes, not counting all but one of the tasks)."
+)
+OUTCOMES = ("success", *FAILURES, "error")
+MANY = 1000  # scenes, beyond which fewer bootstrap samples do
 Cell = tuple[str, str, float]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Success over several cells: the mean over tasks of the mean over scenes, with an interval whose unit is the
+    scene, since all cells of a seed share it; None where there are too few scenes. rate: of all episodes, pooled."""
+
+    value: float | None
+    interval: Interval | None
+    scenes: int
+    rate: Rate
+
+    @property
+    def n(self) -> int:
+        return self.rate.n
+
+
+@dataclass(frozen=True)
+class ShiftSummary:
+    """levels: severity -> rate over all tasks that have the shift, their in-distribution rate at 0. curve: from the
+    scenes that were played at all levels; None without two of them a task. score: over all severities."""
+
+    name: str
+    axis: str
+    score: Score
+    levels: dict[float, Rate]
+    curve: Curve | None
 
 
 @dataclass(frozen=True)
@@ -37,101 +80,153 @@ class RunSummary:
 
     path: Path
     info: dict[str, Any]
-    records: tuple[EpisodeRecord, ...]
+    episodes: Episodes
     label: str
 
     @property
     def planned(self) -> int:
-        return int(self.info.get("plan", {}).get("episodes", len(self.records)))
+        return int(self.info.get("plan", {}).get("episodes", len(self.episodes)))
 
     @property
     def partial(self) -> bool:
-        return len(self.records) < self.planned
+        return len(self.episodes) < self.planned
 
     @property
     def privileged(self) -> bool:
         return bool(self.info.get("policy", {}).get("privileged"))
 
-    def rate(self, keep: Callable[[EpisodeRecord], bool] = lambda r: True) -> Rate:
-        """Success rate of the episodes that `keep` lets through."""
-        return Rate.of(r.success for r in self.records if keep(r))
-
-    @cached_property
-    def axes(self) -> dict[str, Rate]:
-        """By axis, those that were played."""
-        return {a: self.rate(_of_axis(a)) for a in AXES if any(r.axis == a for r in self.records)}
-
     @property
-    def ood(self) -> Rate:
+    def errors(self) -> int:
+        return int((~self.episodes.scored).sum())
+
+    def score(self, mask: np.ndarray, confidence: float = 0.95) -> Score:
+        """Of the episodes that the mask lets through."""
+        e, scored = self.episodes, mask & self.episodes.scored
+        rate = e.rate(mask)
+        found = clustered_rate(by_scene(e.scene_codes[scored], e.success[scored]), rate.n, confidence)
+        if found is None:
+            return Score(None, None, 0, rate)
+        return Score(found.value, found.interval, found.scenes, rate)
+
+    @cached_property
+    def axes(self) -> dict[str, Score]:
+        """By axis, those that were played."""
+        of = {axis: self.episodes.axis.is_(axis) for axis in AXES}
+        return {axis: self.score(mask) for axis, mask in of.items() if mask.any()}
+
+    @cached_property
+    def ood(self) -> Score:
         """All shifted episodes together."""
-        return self.rate(lambda r: r.axis not in PLAIN)
+        return self.score(self.episodes.shifted)
 
     @cached_property
-    def cells(self) -> dict[Cell, list[EpisodeRecord]]:
-        found: dict[Cell, list[EpisodeRecord]] = defaultdict(list)
-        for record in self.records:
-            found[record.task, record.shift, record.severity].append(record)
-        return dict(sorted(found.items(), key=lambda item: (item[0][0], axis_order(item[1][0].axis), *item[0][1:])))
+    def cells(self) -> dict[Cell, np.ndarray]:
+        """The rows of each cell."""
+        return dict(self.episodes.cells())
 
     @cached_property
-    def curves(self) -> dict[str, dict[float, Rate]]:
-        """By shift: severity -> rate over all tasks, with the in-distribution rate of the same tasks at 0."""
-        curves: dict[str, dict[float, Rate]] = {}
-        for shift in self.shifts:
-            mine = [r for r in self.records if r.shift == shift]
-            tasks = {r.task for r in mine}
-            start = Rate.of(r.success for r in self.records if r.axis == "id" and r.task in tasks)
-            levels = sorted({r.severity for r in mine})
-            curves[shift] = {0.0: start} if start.n else {}
-            curves[shift] |= {s: Rate.of(r.success for r in mine if r.severity == s) for s in levels}
-        return curves
+    def by_task(self) -> dict[tuple[str, str], Rate]:
+        """(shift, task) -> rate over all severities."""
+        found: dict[tuple[str, str], Rate] = {}
+        for (task, shift, _), rows in self.cells.items():
+            found[shift, task] = found.get((shift, task), Rate(0, 0)) + self.episodes.rate(rows)
+        return found
 
     @cached_property
-    def area(self) -> float | None:
-        """Mean over shifts of the area under their severity curves."""
-        areas = []
-        controls = {r.shift for r in self.records if r.axis in PLAIN}
-        for curve in (curve for shift, curve in self.curves.items() if shift not in controls):
-            area = area_under({s: rate.value for s, rate in curve.items() if rate.value is not None})
-            if area is not None:
-                areas.append(area)
-        return statistics.mean(areas) if areas else None
+    def shifts(self) -> dict[str, ShiftSummary]:
+        """By name: everything that is no in-distribution episode, by axis."""
+        e = self.episodes
+        found = []
+        for name in e.shift.present():
+            mask = e.shift.is_(name)
+            axis = e.axis.at(int(np.argmax(mask))) or ""
+            if axis == "id":
+                continue
+            plain = e.axis.is_("id") & np.isin(e.task.codes, np.unique(e.task.codes[mask]))
+            levels = {0.0: e.rate(plain)} if e.rate(plain).n else {}
+            levels |= {float(v): e.rate(mask & (e.severity == v)) for v in np.unique(e.severity[mask])}
+            found.append(ShiftSummary(name, axis, self.score(mask), levels, self._curve(mask | plain, levels)))
+        return {shift.name: shift for shift in sorted(found, key=lambda s: (axis_order(s.axis), s.name))}
+
+    def _ladder(self, mask: np.ndarray, levels: Iterable[float]) -> tuple[np.ndarray, np.ndarray]:
+        """(scene codes, (scenes, levels) outcomes) of the scenes that were played at all levels, without an error."""
+        e, at = self.episodes, np.array(sorted(levels))
+        rows = np.flatnonzero(mask & e.scored)
+        scenes, inverse = np.unique(e.scene_codes[rows], return_inverse=True)
+        outcome = np.full((len(scenes), len(at)), np.nan)
+        outcome[inverse, np.searchsorted(at, e.severity[rows])] = e.success[rows]
+        whole = ~np.isnan(outcome).any(1)
+        return scenes[whole], outcome[whole]
+
+    def _curve(self, mask: np.ndarray, levels: dict[float, Rate]) -> Curve | None:
+        if len(levels) < 2 or 0.0 not in levels:
+            return None
+        scenes, outcome = self._ladder(mask, levels)
+        groups = by_scene(scenes, np.arange(len(scenes)))
+        if not groups or min(map(len, groups.values())) < 2:
+            return None
+        rows = {str(task): outcome[places.astype(int)] for task, places in groups.items()}
+        return curve(sorted(levels), rows, resamples=4000 if len(scenes) < MANY else 1000)
+
+    @cached_property
+    def area(self) -> ClusteredMean | None:
+        """Under the severity curves: of each scene, the mean over its shifts of the area under its own outcomes."""
+        e = self.episodes
+        scenes, areas = [], []
+        for shift in self.shifts.values():
+            if shift.axis not in PLAIN and len(shift.levels) > 1 and 0.0 in shift.levels:
+                scene, outcome = self._ladder(e.shift.is_(shift.name) | e.axis.is_("id"), shift.levels)
+                scenes.append(scene)
+                areas.append(trapezoid(outcome, sorted(shift.levels)))
+        if not scenes:
+            return None
+        return clustered_rate(by_scene(np.concatenate(scenes), np.concatenate(areas)), sum(map(len, areas)))
+
+    @cached_property
+    def paired(self) -> dict[int, np.ndarray]:
+        """By task, (scenes, 2): in-distribution success and mean success under shift of the scenes that have both."""
+        e = self.episodes
+        both = (mask & e.scored for mask in (e.axis.is_("id"), e.shifted))
+        return paired_scenes(*((e.scene_codes[mask], e.success[mask]) for mask in both))
 
     @cached_property
     def gap(self) -> ClusteredMean | None:
         """In-distribution minus shifted success, paired by scene (task and seed)."""
-        plain: dict[tuple[str, int], bool] = {}
-        shifted: dict[tuple[str, int], list[bool]] = defaultdict(list)
-        for record in self.records:
-            if record.success is not None:
-                key = (record.task, record.seed)
-                if record.axis == "id":
-                    plain[key] = record.success
-                elif record.axis not in PLAIN:
-                    shifted[key].append(record.success)
-        gaps: dict[str, list[float]] = defaultdict(list)
-        for key, success in plain.items():
-            if shifted[key]:
-                gaps[key[0]].append(success - statistics.mean(shifted[key]))
-        return clustered_mean(gaps)
+        return clustered_mean({task: both[:, 0] - both[:, 1] for task, both in self.paired.items()})
 
-    @property
-    def shifts(self) -> list[str]:
-        axis = {r.shift: r.axis for r in self.records if r.axis != "id"}
-        return sorted(axis, key=lambda shift: (axis_order(axis[shift]), shift))
+    @cached_property
+    def kept(self) -> tuple[float | None, Interval | None]:
+        """Retention: shifted as a share of in-distribution success, where that is high enough to divide by."""
+        pairs = [pair for both in self.paired.values() for pair in both.tolist()]
+        return retention(pairs, self.axes["id"].rate) if "id" in self.axes else (None, None)
+
+    @cached_property
+    def worst(self) -> tuple[str, Score] | None:
+        """The shift with the lowest score, with an interval that allows for its having been looked for (Bonferroni)."""
+        able = [s for s in self.shifts.values() if s.axis not in PLAIN and s.score.value is not None]
+        if not able:
+            return None
+        lowest = min(able, key=lambda s: s.score.value or 0.0)
+        return lowest.name, self.score(self.episodes.shift.is_(lowest.name), 1 - 0.05 / len(able))
+
+    @cached_property
+    def design_effect(self) -> float | None:
+        """Of the shifted episodes: how many of them are worth one that shares its scene with no other."""
+        e, rows = self.episodes, self.episodes.shifted & self.episodes.scored
+        return design_effect(e.scene_codes[rows], e.success[rows]) if rows.any() else None
 
     @property
     def tasks(self) -> list[str]:
-        return sorted({r.task for r in self.records})
+        return sorted(self.episodes.task.present())
 
     def failures(self, axis: str) -> Counter[str]:
         """How the episodes of an axis ended: "success", a failure, or "error"."""
-        mine = [r for r in self.records if r.axis == axis]
-        return Counter("error" if r.error else "success" if r.success else r.failure or "timeout" for r in mine)
-
-
-def _of_axis(axis: str) -> Callable[[EpisodeRecord], bool]:
-    return lambda record: record.axis == axis
+        e, mask = self.episodes, self.episodes.axis.is_(axis)
+        lost = e.failure[mask & (e.success == 0)]
+        found = Counter({name: int(lost.is_(name).sum()) for name in lost.present()})
+        found["timeout"] += int((lost.codes < 0).sum())
+        found["success"], found["error"] = int((mask & (e.success == 1)).sum()), int((mask & ~e.scored).sum())
+        return +found
 
 
 def axis_order(axis: str) -> int:
@@ -140,14 +235,14 @@ def axis_order(axis: str) -> int:
 
 def load(paths: Sequence[Path]) -> list[RunSummary]:
     """Summaries of run folders. Raises RunFolderError: not a run, no episodes, or runs of different suites."""
-    infos = [(path, read_info(path), records.read(path / "episodes.jsonl")) for path in paths]
+    infos = [(path, read_info(path), columns.read(path / "episodes.jsonl")) for path in paths]
     names = Counter(info.get("policy", {}).get("uri", path.name) for path, info, _ in infos)
     found = []
     for path, info, kept in infos:
-        if not kept:
+        if not len(kept):
             raise RunFolderError(f"{path}: holds no finished episodes yet")
         uri = info.get("policy", {}).get("uri", path.name)
-        found.append(RunSummary(path, info, tuple(kept), uri if names[uri] == 1 else f"{uri} ({path.name})"))
+        found.append(RunSummary(path, info, kept, uri if names[uri] == 1 else f"{uri} ({path.name})"))
     suites = {run.info.get("suite", {}).get("sha256"): run for run in found}
     if len(suites) > 1:
         which = ", ".join(f"{run.path} is of {suite_name(run.info)}" for run in suites.values())
@@ -180,15 +275,19 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f} %"
 
 
+def around(interval: Interval | None) -> list[float] | None:
+    """[low, high], for JSON."""
+    return None if interval is None else [interval.low, interval.high]
+
+
 def _words(run: RunSummary) -> dict[str, Any]:
     """What the think tasks and the language controls show, where they were played."""
     from oodbench.report import tables  # it is built on this module
 
-    def around(value: float | None, interval: Interval | None) -> dict[str, Any]:
-        return {"value": value, "interval95": interval and [interval.low, interval.high]}
-
-    think = {row.task: around(row.score, row.interval) for row in tables.think_rows(run)}
-    listening = {row.shift: around(row.index, row.interval) for row in tables.listening_rows(run)}
+    think = {row.task: {"value": row.score, "interval95": around(row.interval)} for row in tables.think_rows(run)}
+    listening = {
+        row.shift: {"value": row.index, "interval95": around(row.interval)} for row in tables.listening_rows(run)
+    }
     return {"think": think, "language_use": listening}
 
 
@@ -196,29 +295,47 @@ def as_json(runs: Iterable[RunSummary]) -> list[dict[str, Any]]:
     """For scripts: every number of the report."""
 
     def rate(r: Rate) -> dict[str, Any]:
-        i = r.interval
-        return {"successes": r.successes, "n": r.n, "errors": r.errors, "rate": r.value, "wilson95": [i.low, i.high]}
+        return {"successes": r.successes, "n": r.n, "errors": r.errors, "rate": r.value, "wilson95": around(r.interval)}
+
+    def score(s: Score) -> dict[str, Any]:
+        return {"value": s.value, "interval95": around(s.interval), "scenes": s.scenes, **rate(s.rate)}
+
+    def mean(m: ClusteredMean | None) -> dict[str, Any] | None:
+        return None if m is None else {"value": m.value, "interval95": around(m.interval), "scenes": m.scenes}
+
+    def shift(s: ShiftSummary) -> dict[str, Any]:
+        found: dict[str, Any] = {"axis": s.axis, **score(s.score)}
+        found["severities"] = {f"{v:g}": rate(r) for v, r in s.levels.items()}
+        if s.curve:
+            c = s.curve
+            found["curve"] = {
+                "severities": c.levels, "rate": c.rate, "band95": [around(i) for i in c.band], "area": c.area,
+                "area_interval95": around(c.area_interval), "half_point": c.half, "slope": mean(c.slope),
+            }  # fmt: skip
+        return found
 
     found = []
     for run in runs:
-        gap = run.gap
+        ratio, ratio_interval = run.kept
         found.append(
             {
-                "run": str(run.path),
+                "run": run.path.as_posix(),
                 "policy": run.label,
                 "suite": suite_name(run.info),
                 "suite_sha256": run.info.get("suite", {}).get("sha256"),
-                "episodes": len(run.records),
+                "episodes": len(run.episodes),
                 "planned": run.planned,
-                "axes": {axis: rate(r) for axis, r in run.axes.items()},
-                "ood": rate(run.ood),
-                "gap": gap
-                and {"value": gap.value, "interval95": gap.interval and [gap.interval.low, gap.interval.high]},
-                "severity_area": run.area,
-                "shifts": {s: {f"{v:g}": rate(r) for v, r in curve.items()} for s, curve in run.curves.items()},
+                "axes": {axis: score(s) for axis, s in run.axes.items()},
+                "ood": score(run.ood),
+                "gap": mean(run.gap),
+                "retention": {"value": ratio, "interval95": around(ratio_interval)},
+                "severity_area": mean(run.area),
+                "worst_shift": run.worst and {"shift": run.worst[0], **score(run.worst[1])},
+                "design_effect": run.design_effect,
+                "shifts": {name: shift(s) for name, s in run.shifts.items()},
                 "cells": [
-                    {"task": t, "shift": s, "severity": v, **rate(Rate.of(r.success for r in kept))}
-                    for (t, s, v), kept in run.cells.items()
+                    {"task": t, "shift": s, "severity": v, **rate(run.episodes.rate(rows))}
+                    for (t, s, v), rows in run.cells.items()
                 ],
                 **_words(run),
             }

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from oodbench.report.summary import RunSummary
-from oodbench.run.records import EpisodeRecord
+from oodbench.run.columns import Episodes
 from oodbench.stats.choice import chance_corrected, corrected_interval
+from oodbench.stats.clustered import paired_scenes
 from oodbench.stats.language import language_use
 from oodbench.stats.rates import Interval, Rate
 from oodbench.task import TASKS
@@ -50,28 +52,27 @@ class Listening:
 
 def think_rows(run: RunSummary) -> list[Think]:
     """A row a think task that was played in-distribution, and one over all; empty when none was."""
-    kept: dict[str, list[EpisodeRecord]] = defaultdict(list)
-    for record in run.records:
-        if record.task in TASKS.names() and TASKS.get(record.task).concept and record.axis == "id":
-            kept[record.task].append(record)
-    rows = [_think(task, records, len(TASKS.get(task).option)) for task, records in sorted(kept.items())]
+    e, plain = run.episodes, run.episodes.axis.is_("id")
+    tasks = [task for task in run.tasks if task in TASKS.names() and TASKS.get(task).concept]
+    played = {task: e[plain & e.task.is_(task)] for task in tasks}
+    kept = {task: episodes for task, episodes in played.items() if len(episodes)}
+    rows = [_think(task, episodes, len(TASKS.get(task).option)) for task, episodes in kept.items()]
     if len(rows) > 1:
         scores = [row.score for row in rows if row.score is not None]
-        every = [record for records in kept.values() for record in records]
         widths = [(row.interval.high - row.interval.low) / 2 for row in rows if row.interval]
         mean = sum(scores) / len(scores) if scores else None
         # The tasks are independent, so the half width of their mean is that of a mean.
         half = sum(width**2 for width in widths) ** 0.5 / len(widths) if widths else 0.0
-        whole = _think(ALL, every, 3)
+        whole = _think(ALL, e[plain & e.task.where(kept)], 3)
         around = None if mean is None else Interval(mean - half, min(1.0, mean + half))
         rows.append(Think(ALL, whole.placed, whole.right, whole.success, mean, around))
     return rows
 
 
-def _think(task: str, records: Sequence[EpisodeRecord], options: int) -> Think:
-    success = Rate.of(r.success for r in records)
-    placed = Rate.of(None if r.success is None else r.choice is not None for r in records)
-    right = Rate.of(r.success for r in records if r.choice is not None)
+def _think(task: str, episodes: Episodes, options: int) -> Think:
+    success, chosen = episodes.rate(), episodes.choice.codes >= 0
+    placed = Rate(int((chosen & episodes.scored).sum()), success.n, success.errors)
+    right = episodes.rate(chosen)
     if success.value is None:
         return Think(task, placed, right, success, None, None)
     score = chance_corrected(success.value, options)
@@ -80,48 +81,45 @@ def _think(task: str, records: Sequence[EpisodeRecord], options: int) -> Think:
 
 def listening_rows(run: RunSummary) -> list[Listening]:
     """A row a semantic shift (and "none") that was also played without words; empty when there are none."""
-    by_key = {r.key: r for r in run.records}
-    told: dict[str, list[tuple[EpisodeRecord, list[EpisodeRecord]]]] = defaultdict(list)
-    for record in run.records:
-        if record.axis in ("id", "semantic"):
-            silent = [by_key[key] for key in _silent_keys(record) if key in by_key]
-            if silent:
-                told[record.shift].append((record, silent))
+    e = run.episodes
+    spoken = e.axis.where(("id", "semantic"))
     rows = []
-    for shift in sorted(told, key=lambda name: (name != "none", name)):
-        scored = [
-            (float(with_words.success), [float(r.success) for r in without if r.success is not None])
-            for with_words, without in told[shift]
-            if with_words.success is not None
+    for shift in sorted(e.shift[spoken].present(), key=lambda name: (name != "none", name)):
+        told, silent = [], []  # (scenes and levels, outcomes), of both
+        for level in np.unique(e.severity[spoken & e.shift.is_(shift)]).tolist():
+            with_words = spoken & e.shift.is_(shift) & (e.severity == level)
+            without = e.shift.where(_silent_names(shift, level)) & (e.severity == (max(level, 1.0)))
+            shared = np.isin(e.scene_codes, e.scene_codes[without])
+            told.append(with_words & shared)
+            silent.append(without & np.isin(e.scene_codes, e.scene_codes[with_words]))
+        if not any(mask.any() for mask in silent):
+            continue
+        pairs = [
+            pair
+            for a, b in zip(told, silent, strict=True)
+            for both in paired_scenes(
+                *((e.scene_codes[m & e.scored], e.success[m & e.scored]) for m in (a, b))
+            ).values()
+            for pair in both.tolist()
         ]
-        pairs = [(a, sum(b) / len(b)) for a, b in scored if b]
         index, interval = language_use(pairs)
-        rows.append(
-            Listening(
-                shift,
-                Rate.of(r.success for r, _ in told[shift]),
-                Rate.of(r.success for _, some in told[shift] for r in some),
-                index,
-                interval,
-            )
-        )
+        rates = [e.rate(np.any(masks, axis=0)) for masks in (told, silent)]
+        rows.append(Listening(shift, rates[0], rates[1], index, interval))
     return rows
 
 
-def _silent_keys(record: EpisodeRecord) -> list[tuple[str, str, float, int]]:
-    if record.shift == "none":
-        return [(record.task, name, 1.0, record.seed) for name in SILENT]
-    full = f"{record.shift}@{record.severity:g}"
-    top = max(record.severity, 1.0)
-    return [(record.task, f"{full}+{name}@1", top, record.seed) for name in SILENT]
+def _silent_names(shift: str, level: float) -> list[str]:
+    return list(SILENT) if shift == "none" else [f"{shift}@{level:g}+{name}@1" for name in SILENT]
 
 
 def habits(run: RunSummary) -> tuple[Rate, Rate] | None:
     """Where another object is asked for: success, and doing what demonstrations do instead. None when not played."""
-    kept = [r for r in run.records if r.habit is not None and not any(name in r.shift for name in SILENT)]
-    if not kept:
+    e = run.episodes
+    mask = (e.habit >= 0) & ~e.shift.where(name for name in e.shift.names if any(quiet in name for quiet in SILENT))
+    if not mask.any():
         return None
-    return Rate.of(r.success for r in kept), Rate.of(None if r.error else r.habit for r in kept)
+    done, errors = mask & e.scored, int((mask & ~e.scored).sum())
+    return e.rate(mask), Rate(int((e.habit[done] == 1).sum()), int(done.sum()), errors)
 
 
 def think_lines(runs: Sequence[RunSummary]) -> list[list[str]]:
@@ -162,10 +160,9 @@ def setting_lines(runs: Sequence[RunSummary]) -> list[list[str]]:
         return []
     lines = []
     for run in runs:
-        kept = [
-            [r for r in run.records if r.shift in shifts and r.severity in levels] for _, shifts, levels in settings
-        ]
-        lines.append([run.label, *(_cell(Rate.of(r.success for r in mine)) for mine in kept)])
+        e = run.episodes
+        masks = [e.shift.where(shifts) & np.isin(e.severity, list(levels)) for _, shifts, levels in settings]
+        lines.append([run.label, *(_cell(e.rate(mask)) for mask in masks)])
     return [["policy", *(name for name, _, _ in settings)], *lines]
 
 

@@ -5,50 +5,114 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from oodbench.seeding import generator
-from oodbench.stats.rates import Interval
+from oodbench.stats.rates import Interval, score_interval
 
-FEWEST = 10  # scenes a task below which no interval is given
+FEWEST = 10  # scenes, not counting all but one of the tasks, below which no interval is given
 RESAMPLES = 10_000
+_SEED_BITS = 40
 EXACT = 12  # scenes up to which all sign patterns are tried
 _CHUNK = 2_000_000  # numbers drawn at once
 
 
 @dataclass(frozen=True)
 class ClusteredMean:
-    """interval is None when some task has fewer than `fewest` scenes: too few to say how much they vary."""
+    """interval is None where there are too few scenes to say how much they vary."""
 
     value: float
     interval: Interval | None
     scenes: int
 
 
-def clustered_mean(
-    values: Mapping[str, Sequence[float]], confidence: float = 0.95, fewest: int = FEWEST
-) -> ClusteredMean | None:
+Scenes = Mapping[Any, Sequence[float] | np.ndarray]  # by task, one number a scene
+
+
+def scene_codes(task: np.ndarray, seed: np.ndarray) -> np.ndarray:
+    """A number for the scene of each episode: all cells of a task's seed share it. task, seed: whole numbers >= 0."""
+    return (task.astype(np.int64) << _SEED_BITS) | seed.astype(np.int64)
+
+
+def by_scene(scene: np.ndarray, values: np.ndarray) -> dict[int, np.ndarray]:
+    """By task, the mean of the values of each scene, in the order of the seeds.
+
+    scene, values: (episodes,), the first of `scene_codes`.
+    """
+    scenes, means = _means(scene, values)
+    task = scenes >> _SEED_BITS
+    return {int(t): means[task == t] for t in np.unique(task)}
+
+
+def paired_scenes(one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]) -> dict[int, np.ndarray]:
+    """By task, (scenes, 2): the means of two sets of episodes in the scenes that both have; each as for `by_scene`."""
+    (a, mean_a), (b, mean_b) = _means(*one), _means(*other)
+    both, mine, theirs = np.intersect1d(a, b, assume_unique=True, return_indices=True)
+    pairs, task = np.stack([mean_a[mine], mean_b[theirs]], axis=1), both >> _SEED_BITS
+    return {int(t): pairs[task == t] for t in np.unique(task)}
+
+
+def _means(scene: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    scenes, inverse = np.unique(scene, return_inverse=True)
+    return scenes, np.bincount(inverse, values, len(scenes)) / np.bincount(inverse, minlength=len(scenes))
+
+
+def clustered_mean(values: Scenes, confidence: float = 0.95, fewest: int = FEWEST) -> ClusteredMean | None:
     """The mean over tasks of the mean over scenes, with a t interval whose unit is the scene.
 
     values: by task, one number a scene (already averaged over the cells that share it). theta = mean_t mean_k z_tk,
     Var = sum_t s_t^2 / (T^2 K_t), t quantile with sum(K_t - 1) degrees of freedom (Miller 2024, arXiv 2411.00640,
-    section 2.2, with tasks as strata). None when there are no values.
+    section 2.2, with tasks as strata). No interval with fewer than `fewest` - 1 degrees of freedom. None when there are
+    no values.
     """
+    found = _mean(values, fewest)
+    if found is None:
+        return None
+    value, variance, free, scenes = found
+    if variance is None:
+        return ClusteredMean(value, None, scenes)
+    half = float(stats.t.ppf(0.5 + confidence / 2, free)) * math.sqrt(variance)
+    return ClusteredMean(value, Interval(value - half, value + half), scenes)
+
+
+def clustered_rate(
+    values: Scenes, episodes: int, confidence: float = 0.95, fewest: int = FEWEST
+) -> ClusteredMean | None:
+    """As `clustered_mean`, for success rates, also such near 0 or 1: Wilson's interval of as many independent episodes
+    as would vary as much (Kish 1965, section 8.2; Franco, Little, Louis and Slud 2019, J. Surv. Stat. Methodol. 7).
+
+    values: by task, the success rate of each scene. episodes: how many they are of, the most that the interval may be
+    worth. Where all scenes agree, each counts once.
+    """
+    found = _mean(values, fewest)
+    if found is None:
+        return None
+    value, variance, free, scenes = found
+    if variance is None:
+        return ClusteredMean(value, None, scenes)
+    worth = float(scenes) if variance == 0 else min(float(episodes), value * (1 - value) / variance)
+    z = float(stats.t.ppf(0.5 + confidence / 2, free))
+    return ClusteredMean(value, score_interval(min(max(value, 0.0), 1.0), max(worth, 1.0), z), scenes)
+
+
+def _mean(values: Scenes, fewest: int) -> tuple[float, float | None, int, int] | None:
+    """(mean, its variance, degrees of freedom, scenes); no variance with too few scenes."""
     groups = [np.asarray(group, float) for group in values.values() if len(group)]
     if not groups:
         return None
     value = float(np.mean([group.mean() for group in groups]))
     scenes = sum(len(group) for group in groups)
-    if min(len(group) for group in groups) < max(fewest, 2):
-        return ClusteredMean(value, None, scenes)
-    variance = sum(group.var(ddof=1) / len(group) for group in groups) / len(groups) ** 2
-    half = float(stats.t.ppf(0.5 + confidence / 2, scenes - len(groups))) * math.sqrt(variance)
-    return ClusteredMean(value, Interval(value - half, value + half), scenes)
+    free = scenes - len(groups)
+    if free < max(fewest - 1, 1) or min(len(group) for group in groups) < 2:
+        return value, None, free, scenes
+    return value, float(sum(group.var(ddof=1) / len(group) for group in groups)) / len(groups) ** 2, free, scenes
 
 
-def sign_flip(values: Mapping[str, Sequence[float]], *, one_sided: bool = False, resamples: int = RESAMPLES) -> float:
+def sign_flip(values: Scenes, *, one_sided: bool = False, resamples: int = RESAMPLES) -> float:
     """p-value of "the mean difference is zero" for paired differences, by flipping the signs of whole scenes.
 
     values: as in `clustered_mean`, each number a scene's mean difference between two policies. Exact for the hypothesis
@@ -76,40 +140,44 @@ def sign_flip(values: Mapping[str, Sequence[float]], *, one_sided: bool = False,
     return found / resamples
 
 
-def bootstrap(
-    values: Mapping[str, Sequence[float]], confidence: float = 0.95, resamples: int = RESAMPLES
-) -> Interval | None:
+@lru_cache(maxsize=16)
+def resampled(stream: tuple[str | int, ...], sizes: tuple[int, ...], resamples: int) -> tuple[np.ndarray, ...]:
+    """By task, (resamples, scenes): how much each scene weighs in each bootstrap sample of a mean.
+
+    stream: names the random stream. sizes: scenes of each task. Whatever is asked for in the same words shares its
+    samples, which is also what makes differences of two such means paired.
+    """
+    rng = generator(*stream)
+    return tuple(rng.multinomial(n, np.full(n, 1 / n), size=resamples) / n for n in sizes)
+
+
+def bootstrap(values: Scenes, confidence: float = 0.95, resamples: int = RESAMPLES) -> Interval | None:
     """Percentile interval of the mean over tasks of the mean over scenes, resampling scenes within each task.
 
     None under the same conditions as the interval of `clustered_mean`.
     """
     groups = [np.asarray(group, float) for group in values.values() if len(group)]
-    if not groups or min(len(group) for group in groups) < FEWEST:
+    found = _mean(values, FEWEST)
+    if found is None or found[1] is None:
         return None
-    rng = generator("cluster-bootstrap", len(groups))
-    drawn = np.zeros(resamples)
-    for group in groups:
-        rows = max(1, _CHUNK // len(group))
-        for start in range(0, resamples, rows):
-            count = min(rows, resamples - start)
-            drawn[start : start + count] += group[rng.integers(len(group), size=(count, len(group)))].mean(1)
+    weights = resampled(("cluster-bootstrap", len(groups)), tuple(map(len, groups)), resamples)
+    drawn = np.sum([w @ group for w, group in zip(weights, groups, strict=True)], axis=0)
     low, high = np.quantile(drawn / len(groups), (0.5 - confidence / 2, 0.5 + confidence / 2))
     return Interval(float(low), float(high))
 
 
-def design_effect(scenes: Sequence[Sequence[float]]) -> float:
+def design_effect(scene: np.ndarray, values: np.ndarray) -> float:
     """How much larger the variance of the mean is than if all episodes were independent (Kish 1965, section 5.4).
 
-    scenes: the outcomes (or differences) of the cells that share each scene. 1: sharing costs nothing. n / this is the
-    number of independent episodes that would say as much.
+    scene, values: (episodes,), which scene each was played in, and its outcome (or a difference). 1: sharing costs
+    nothing. n / this is the number of independent episodes that would say as much.
     """
-    means = np.array([np.mean(scene) for scene in scenes])
-    sizes = np.array([len(scene) for scene in scenes], float)
-    every = np.concatenate([np.asarray(scene, float) for scene in scenes])
-    spread = every.var(ddof=1)
-    if len(means) < 2 or spread == 0:
+    _, inverse, sizes = np.unique(scene, return_inverse=True, return_counts=True)
+    spread = float(np.var(values, ddof=1)) if len(values) > 1 else 0.0
+    if len(sizes) < 2 or spread == 0:
         return 1.0
+    means = np.bincount(inverse, values) / sizes
     weights = sizes / sizes.sum()
     middle = float(weights @ means)
     clustered = len(means) / (len(means) - 1) * float((weights**2) @ (means - middle) ** 2)
-    return clustered / (spread / len(every))
+    return clustered / (spread / len(values))

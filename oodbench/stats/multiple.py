@@ -49,7 +49,6 @@ def letters(order: Sequence[str], different: Mapping[tuple[str, str], bool]) -> 
                     if not any(part <= other for other in columns):
                         columns = [other for other in columns if not other <= part] + [part]
     columns.sort(key=lambda column: min(order.index(name) for name in column))
-    names = string.ascii_lowercase + string.ascii_uppercase
-    return {
-        name: "".join(names[i % len(names)] for i, column in enumerate(columns) if name in column) for name in order
-    }
+    alphabet = string.ascii_lowercase + string.ascii_uppercase
+    signs = [alphabet[i % len(alphabet)] + "'" * (i // len(alphabet)) for i in range(len(columns))]
+    return {name: "".join(s for s, column in zip(signs, columns, strict=True) if name in column) for name in order}

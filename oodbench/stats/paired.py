@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from oodbench.errors import RunFolderError
-from oodbench.run.records import EpisodeRecord
-from oodbench.stats.clustered import FEWEST, clustered_mean, sign_flip
-from oodbench.stats.rates import Interval
+import numpy as np
 
-Pair = tuple[EpisodeRecord, EpisodeRecord]
+from oodbench.errors import RunFolderError
+from oodbench.run.columns import Episodes, episode_codes
+from oodbench.stats.clustered import FEWEST, by_scene, clustered_mean, sign_flip
+from oodbench.stats.rates import Interval
 
 
 @dataclass(frozen=True)
@@ -30,52 +28,38 @@ class PairedDifference:
     only_b: int
 
 
-def pair(a: Iterable[EpisodeRecord], b: Iterable[EpisodeRecord]) -> Iterator[Pair]:
-    """The episodes that both played and that ended in no error, side by side.
+def pair(a: Episodes, b: Episodes) -> tuple[Episodes, Episodes]:
+    """The episodes that both played and that ended in no error, row by row.
 
     Raises RunFolderError when episodes of one name were not played in one scene.
     """
-    others = {record.key: record for record in b}
-    for record in a:
-        other = others.get(record.key)
-        if other is None or record.success is None or other.success is None:
-            continue
-        if record.scene_sha256 != other.scene_sha256:
-            task, shift, severity, seed = record.key
-            raise RunFolderError(
-                f"{task}/{shift}/{severity:g}/{seed}: the two policies were not shown the same scene; they cannot be "
-                "paired"
-            )
-        yield record, other
+    a, b = a[a.scored], b[b.scored]
+    _, mine, theirs = np.intersect1d(*episode_codes(a, b), assume_unique=True, return_indices=True)
+    order = np.argsort(mine)
+    one, other = a[mine[order]], b[theirs[order]]
+    apart = np.flatnonzero(one.scene != other.scene)
+    if len(apart):
+        raise RunFolderError(
+            f"{one.name(int(apart[0]))}: the two policies were not shown the same scene; they cannot be paired"
+        )
+    return one, other
 
 
-def paired_difference(
-    a: Iterable[EpisodeRecord], b: Iterable[EpisodeRecord], fewest: int = FEWEST
-) -> PairedDifference | None:
+def paired_difference(a: Episodes, b: Episodes, fewest: int = FEWEST) -> PairedDifference | None:
     """The mean difference over tasks, with a t interval whose unit is the seed: all cells of a seed share its scene.
 
     Pairs in which either ended in an error do not count. None when there are no pairs. Raises RunFolderError when
-    episodes of one name were not played in one scene. fewest: scenes a task below which no interval is given.
+    episodes of one name were not played in one scene. fewest: as in `clustered_mean`.
     """
-    return difference(pair(a, b), lambda one, other: int(one.success or 0) - int(other.success or 0), fewest)
+    return difference(*pair(a, b), fewest)
 
 
-def difference(
-    pairs: Iterable[Pair], contrast: Callable[[EpisodeRecord, EpisodeRecord], float], fewest: int = FEWEST
-) -> PairedDifference | None:
-    """The mean over tasks of a contrast of paired episodes, averaged within scenes first. None without pairs."""
-    by_scene: dict[tuple[str, int], list[float]] = defaultdict(list)
-    only = [0, 0]
-    for one, other in pairs:
-        value = contrast(one, other)
-        by_scene[one.task, one.seed].append(value)
-        if value:
-            only[value < 0] += 1
-    means: dict[str, list[float]] = defaultdict(list)
-    for (task, _), values in sorted(by_scene.items()):
-        means[task].append(sum(values) / len(values))
+def difference(one: Episodes, other: Episodes, fewest: int = FEWEST) -> PairedDifference | None:
+    """As `paired_difference`, of rows that `pair` put side by side."""
+    apart = one.success.astype(np.int64) - other.success
+    means = by_scene(one.scene_codes, apart)
     found = clustered_mean(means, fewest=fewest)
     if found is None:
         return None
-    count = sum(map(len, by_scene.values()))
-    return PairedDifference(found.value, found.interval, sign_flip(means), found.scenes, count, *only)
+    only = (int((apart > 0).sum()), int((apart < 0).sum()))
+    return PairedDifference(found.value, found.interval, sign_flip(means), found.scenes, len(one), *only)

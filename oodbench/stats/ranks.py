@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from oodbench.seeding import generator
+from oodbench.stats.clustered import resampled
 from oodbench.stats.multiple import letters
 
 RESAMPLES = 4000
@@ -25,6 +25,7 @@ class Ranking:
     difference: np.ndarray
     half: np.ndarray
     p: np.ndarray
+    better: np.ndarray
     ranks: tuple[tuple[int, int], ...]
     letters: tuple[str, ...]
 
@@ -44,16 +45,15 @@ def rank(
         raise ValueError("a task with fewer than two scenes")
     count = len(names)
     mean = np.mean([group.mean(0) for group in groups], axis=0)
-    drawn = np.zeros((resamples, count))
-    rng = generator("max-t", count)
-    for group in groups:
-        weights = rng.multinomial(len(group), np.full(len(group), 1 / len(group)), size=resamples) / len(group)
-        drawn += weights @ group
-    drawn = drawn / len(groups) - mean
+    weights = resampled(("max-t", count), tuple(map(len, groups)), resamples)
+    drawn = np.mean([w @ group for w, group in zip(weights, groups, strict=True)], axis=0) - mean
     difference = mean[:, None] - mean[None, :]
-    noise = drawn[:, :, None] - drawn[:, None, :]
-    spread = noise.std(0, ddof=1)
-    largest = (np.abs(noise) / np.where(spread > 0, spread, 1.0)).max((1, 2))
+    together = np.atleast_2d(np.cov(drawn, rowvar=False))
+    own = np.diag(together)
+    spread = np.sqrt(np.maximum(own[:, None] + own[None, :] - 2 * together, 0.0))
+    spread[spread < 1e-9] = 0.0
+    scale = np.where(spread > 0, spread, np.inf)
+    largest = np.array([(np.abs(row[:, None] - row[None, :]) / scale).max() for row in drawn])
     few = np.mean([len(group) / (len(group) - 1) for group in groups]) ** 0.5
     error = few * spread  # a bootstrap of n has (n - 1) / n of the variance
     safe = np.where(error > 0, error, 1.0)
@@ -61,11 +61,14 @@ def rank(
     wider = stats.t.ppf(0.5 + confidence / 2, free) / stats.norm.ppf(0.5 + confidence / 2)
     critical = float(np.quantile(largest, confidence) * wider)
     t = np.where(error > 0, np.abs(difference) / safe, np.where(difference == 0, 0.0, np.inf))
-    p = (1 + (largest[:, None, None] >= t).sum(0)) / (1 + resamples)
+    beyond = resamples - np.searchsorted(np.sort(largest), t, side="left")
+    p = (1 + beyond) / (1 + resamples)
     np.fill_diagonal(p, 1.0)
     better = (t > critical) & (difference > 0)  # [i, j]: i is better than j
     ranks = tuple((1 + int(better[:, i].sum()), count - int(better[i].sum())) for i in range(count))
     best_first = [names[i] for i in np.argsort(-mean, kind="stable")]
     apart = {(names[i], names[j]): bool(better[i, j] or better[j, i]) for i in range(count) for j in range(i)}
     shown = letters(best_first, apart)
-    return Ranking(tuple(names), mean, difference, critical * error, p, ranks, tuple(shown[name] for name in names))
+    return Ranking(
+        tuple(names), mean, difference, critical * error, p, better, ranks, tuple(shown[name] for name in names)
+    )

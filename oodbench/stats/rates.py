@@ -25,8 +25,11 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
         raise ValueError(f"{successes} successes of {n}")
     if n == 0:
         return Interval(0.0, 1.0)
-    z = float(stats.norm.ppf(0.5 + confidence / 2))
-    p = successes / n
+    return score_interval(successes / n, n, float(stats.norm.ppf(0.5 + confidence / 2)))
+
+
+def score_interval(p: float, n: float, z: float) -> Interval:
+    """Wilson's interval of a rate p, from what is worth n independent episodes, at z standard errors."""
     middle = p + z * z / (2 * n)
     half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     scale = 1 + z * z / n
@@ -60,6 +63,9 @@ class Rate:
         outcomes = list(outcomes)
         scored = [outcome for outcome in outcomes if outcome is not None]
         return cls(sum(scored), len(scored), len(outcomes) - len(scored))
+
+    def __add__(self, other: Rate) -> Rate:
+        return Rate(self.successes + other.successes, self.n + other.n, self.errors + other.errors)
 
     @property
     def value(self) -> float | None:

@@ -9,6 +9,7 @@ import numpy as np
 from oodbench.seeding import generator
 from oodbench.stats.rates import Interval, Rate
 
+FEWEST = 10  # scenes below which no interval is given
 LEAST = 0.2  # of the lower bound of in-distribution success
 RESAMPLES = 4000
 
@@ -19,11 +20,14 @@ def retention(pairs: Sequence[tuple[float, float]], plain: Rate) -> tuple[float 
     pairs: by scene, in-distribution success and mean success under shift. plain: the in-distribution rate. (None, None)
     when the lower Wilson bound of that rate is below 0.2: a ratio to nearly nothing says nothing.
     """
-    if plain.interval.low < LEAST or not len(pairs):
+    values = np.asarray(pairs, float).reshape(-1, 2)
+    if plain.interval.low < LEAST or not values[:, 0].any():
         return None, None
-    values = np.asarray(pairs, float)
+    ratio = float(values[:, 1].sum() / values[:, 0].sum())
+    if len(values) < FEWEST:
+        return ratio, None
     rng = generator("retention", len(values))
     sums = values[rng.integers(len(values), size=(RESAMPLES, len(values)))].sum(1)
     sums = sums[sums[:, 0] > 0]
     low, high = np.quantile(sums[:, 1] / sums[:, 0], (0.025, 0.975))
-    return float(values[:, 1].sum() / values[:, 0].sum()), Interval(float(low), float(high))
+    return ratio, Interval(float(low), float(high))

@@ -9,8 +9,7 @@ from itertools import pairwise
 import numpy as np
 from scipy import integrate, optimize, stats
 
-from oodbench.seeding import generator
-from oodbench.stats.clustered import ClusteredMean, clustered_mean
+from oodbench.stats.clustered import ClusteredMean, clustered_mean, resampled
 from oodbench.stats.rates import Interval, wilson
 
 RESAMPLES = 4000
@@ -27,6 +26,11 @@ def area_under(curve: Mapping[float, float]) -> float | None:
         return None
     area = sum((b - a) * (p + q) / 2 for (a, p), (b, q) in pairwise(points))
     return area / (points[-1][0] - points[0][0])
+
+
+def trapezoid(outcome: np.ndarray, levels: Sequence[float]) -> np.ndarray:
+    """`area_under` of each row of (rows, levels)."""
+    return integrate.trapezoid(outcome, np.asarray(levels, float), axis=1) / (levels[-1] - levels[0])
 
 
 @dataclass(frozen=True)
@@ -67,12 +71,8 @@ def curve(
     if len(at) < 2 or any(len(group) < 2 for group in groups):
         raise ValueError("a curve needs two levels, and two scenes a task")
     rate = np.mean([group.mean(0) for group in groups], axis=0)
-    drawn = np.zeros((resamples, len(at)))
-    rng = generator("severity-band", len(at))
-    for group in groups:
-        weights = rng.multinomial(len(group), np.full(len(group), 1 / len(group)), size=resamples) / len(group)
-        drawn += weights @ group
-    drawn /= len(groups)
+    weights = resampled(("severity-band", len(at)), tuple(map(len, groups)), resamples)
+    drawn = np.mean([w @ group for w, group in zip(weights, groups, strict=True)], axis=0)
     band = _band(rate, drawn, sum(map(len, groups)), len(groups), confidence)
     areas = integrate.trapezoid(drawn, at, axis=1)
     low, high = np.quantile(areas / (at[-1] - at[0]), (0.5 - confidence / 2, 0.5 + confidence / 2))

@@ -36,7 +36,7 @@ def test_what_differs_is_found_and_said(runs, cli):
     done = cli("compare", runs / "expert", runs / "expert-blind", "--format", "json")
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
-    assert said["pairs"] == len(found.pairs)
+    assert said["pairs"] == len(found.pairs[0])
     assert [row["what"] for row in said["rows"]] == list(rows)
     text = markdown(found)
     assert "`visual.light-intensity`" in text
@@ -46,6 +46,7 @@ def test_what_differs_is_found_and_said(runs, cli):
 def test_a_run_compared_with_itself_shows_nothing(runs):
     found = compare(runs / "expert", runs / "expert")
     assert all(row.found.value == 0 and row.p == 1.0 for row in found.rows)
+    assert "gap" in [row.what for row in found.rows]
     assert found.disagreements == []
 
 

@@ -52,7 +52,9 @@ def test_clustered_interval_covers_in_95_of_100_studies():
 
 
 def test_too_few_scenes_get_no_interval():
-    assert clustered_mean({"a": [0.0, 1.0] * 10, "b": [0.5] * 9}).interval is None
+    assert clustered_mean({"a": [0.0, 1.0] * 4, "b": [0.5] * 2}).interval is None
+    assert clustered_mean({"a": [0.0, 1.0] * 10, "b": [0.5]}).interval is None
+    assert clustered_mean({"a": [0.0, 1.0] * 4, "b": [0.5] * 3}).interval is not None
     assert clustered_mean({}) is None
 
 
