@@ -75,7 +75,11 @@ class Episode:
 
 
 class Suite(_Data):
-    """tasks/suites/<name>.toml."""
+    """tasks/suites/<name>.toml.
+
+    fresh: salt of other scenes than the public ones, in the same cells; "" in files. A score that was tuned to the
+    public scenes is lower on fresh ones.
+    """
 
     name: str
     version: int
@@ -83,6 +87,7 @@ class Suite(_Data):
     split: Split = "test"  # the pool that shifts draw unseen things from
     protocol: Protocol = Protocol()
     cells: tuple[Cells, ...]
+    fresh: str = ""
 
     @model_validator(mode="after")
     def _known(self) -> Suite:
@@ -93,13 +98,14 @@ class Suite(_Data):
 
     @property
     def namespace(self) -> str:
-        """Of its random streams. A new version of a suite draws new scenes."""
-        return f"{self.name}-{self.version}"
+        """Of its random streams. A new version of a suite draws new scenes, and so does a salt."""
+        return f"{self.name}-{self.version}" + (f"-fresh-{self.fresh}" if self.fresh else "")
 
     @property
     def sha256(self) -> str:
-        """Hash of everything in the suite's file."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        """Hash of everything in the suite's file, and of the salt of its fresh scenes."""
+        content = self.model_dump_json(exclude=None if self.fresh else {"fresh"})
+        return hashlib.sha256(content.encode()).hexdigest()
 
     def plan(self, *, limit: int | None = None, seed_offset: int = 0) -> list[Episode]:
         """All episodes in their order: by seed, then task, then cell.

@@ -14,6 +14,8 @@ from oodbench.cli.compare import compare
 from oodbench.cli.demos import demos
 from oodbench.cli.doctor import doctor
 from oodbench.cli.inspect import inspect
+from oodbench.cli.leaderboard import app as leaderboard
+from oodbench.cli.leaderboard import submit
 from oodbench.cli.lerobot_env import lerobot_env
 from oodbench.cli.list import list_
 from oodbench.cli.new_policy import new_policy
@@ -41,11 +43,12 @@ app = typer.Typer(
 app.command("list")(list_)
 COMMANDS = (
     run, report, compare, baseline, check, plan, verify, view, replay, audit, inspect, serve, new_policy, probe, doctor,
-    bench, lerobot_env, real,
+    bench, lerobot_env, real, submit,
 )  # fmt: skip
 for _command in COMMANDS:
     app.command()(_command)
 app.add_typer(demos, name="demos")
+app.add_typer(leaderboard, name="leaderboard")
 
 
 @app.callback(invoke_without_command=True)

@@ -20,6 +20,9 @@ def baseline(
     alpha: Annotated[float, typer.Option(help="chance of failing a candidate that is as good")] = 0.05,
     beta: Annotated[float, typer.Option(help="chance of passing one that is worse by the margin")] = 0.1,
     episodes: Annotated[int | None, typer.Option(min=1, help="at most (default: enough for the margin)")] = None,
+    every_shift: Annotated[
+        bool, typer.Option("--every-shift", help="play all episodes, to find under which shifts success dropped")
+    ] = False,
     workers: Annotated[int | None, typer.Option(min=0, help="processes (default: one a core)")] = None,
     envs: Annotated[int, typer.Option(min=1, help="episodes that a worker plays at once")] = 1,
     quiet: Annotated[bool, typer.Option(help="show no progress")] = False,
@@ -36,8 +39,9 @@ def baseline(
 
     console = Console()
     plan = plan_for(
-        suite, margin / 100, alpha=alpha, beta=beta, episodes=episodes, tasks=task or (), shifts=shift or ()
-    )
+        suite, margin / 100, alpha=alpha, beta=beta, episodes=episodes, tasks=task or (), shifts=shift or (),
+        every_shift=every_shift,
+    )  # fmt: skip
     listener = Quiet() if quiet else ProgressDisplay(console, f"{policy} on the gate's plan of {suite}")
     found = make_baseline(policy, plan, out, workers=workers, envs=envs, listener=listener)
     console.print(

@@ -26,6 +26,10 @@ def run(
     real_time: Annotated[bool, typer.Option(help="the world does not wait for the policy")] = False,
     traces: Annotated[bool, typer.Option(help="keep what `oodbench verify` needs (some 5 KB an episode)")] = True,
     seed_offset: Annotated[int, typer.Option(min=0, help="added to every seed: other scenes, same cells")] = 0,
+    fresh: Annotated[
+        str,
+        typer.Option(help="a salt: scenes that nobody has seen, same cells; shows what was tuned to the public ones"),
+    ] = "",
     video: Annotated[int, typer.Option(min=0, help="episodes a cell to film")] = 0,
     episode_timeout: Annotated[float, typer.Option(min=1.0, help="seconds an episode may take")] = 300.0,
     retry_errors: Annotated[bool, typer.Option(help="play episodes again that ended in an error")] = False,
@@ -46,7 +50,7 @@ def run(
 
     if from_ is None and (suite is None or policy is None):
         raise SpecError("say what to play: a suite and --policy, or --from RUN")
-    if from_ is not None and (suite or limit or task or shift or seed_offset):
+    if from_ is not None and (suite or limit or task or shift or seed_offset or fresh):
         raise SpecError("--from repeats the episodes of a run; no suite and no choice of episodes beside it")
     console = Console(stderr=as_json)
     silent = quiet or as_json
@@ -64,7 +68,13 @@ def run(
             assert suite is not None
             assert policy is not None
             listener = Quiet() if silent else ProgressDisplay(console, f"{policy} on {suite}")
-            chosen = {"limit": limit, "tasks": task or (), "shifts": shift or (), "seed_offset": seed_offset}
+            chosen = {
+                "limit": limit,
+                "tasks": task or (),
+                "shifts": shift or (),
+                "seed_offset": seed_offset,
+                "fresh": fresh,
+            }
             folder = evaluate(policy, suite, video=video, listener=listener, **chosen, **how)  # type: ignore[arg-type]
     except KeyboardInterrupt:
         print("\nstopped; what was played is kept. The same command with the same --out goes on.", file=sys.stderr)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 def view(
@@ -28,7 +32,10 @@ def view(
     from oodbench.shift import AXES, SHIFTS
 
     if shift in ("objects", "textures", "tasks"):
-        sheet = {"objects": sheets.objects, "textures": sheets.textures, "tasks": sheets.tasks}[shift]()
+        draw: dict[str, Callable[[], Image]] = {
+            "objects": sheets.objects, "textures": sheets.textures, "tasks": sheets.tasks,
+        }  # fmt: skip
+        sheet = draw[shift]()
     else:
         try:
             levels = [float(part) for part in severities.split(",")]

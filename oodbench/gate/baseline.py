@@ -37,6 +37,7 @@ class GatePlan(_Data):
 
     margin: the drop of mean success (as a share) that must not be passed. alpha: the chance of failing a candidate that
     is as good. beta: the chance of passing one that is worse by the margin. episodes: at most.
+    every_shift: play all of them, also when the mean is decided, to find under which shifts success dropped.
     """
 
     suite: str
@@ -47,6 +48,7 @@ class GatePlan(_Data):
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
     beta: float = Field(default=0.1, gt=0, lt=0.5)
     episodes: int = Field(gt=0)
+    every_shift: bool = False
 
     @property
     def alpha_suite(self) -> float:

@@ -81,6 +81,7 @@ def plan_for(
     episodes: int | None = None,
     tasks: Sequence[str] = (),
     shifts: Sequence[str] = (),
+    every_shift: bool = False,
 ) -> GatePlan:
     """A plan; by default with half as many episodes again as a test of a fixed number would need for the margin.
 
@@ -94,7 +95,7 @@ def plan_for(
         episodes = math.ceil(STRETCH * fixed)
     return GatePlan(
         suite=suite, suite_sha256=SUITES.get(suite).sha256, tasks=tuple(tasks), shifts=tuple(shifts), margin=margin,
-        alpha=alpha, beta=beta, episodes=episodes,
+        alpha=alpha, beta=beta, episodes=episodes, every_shift=every_shift,
     )  # fmt: skip
 
 
@@ -204,7 +205,7 @@ class Decider:
         InfrastructureError when too many episodes ended in errors."""
         for record in records:
             self._records[record.key] = record
-        while self.decision is None and self._next < len(self.order):
+        while not self.done and self._next < len(self.order):
             record_ = self._records.get(self.order[self._next].key)
             if record_ is None:
                 break
@@ -212,7 +213,13 @@ class Decider:
             self._next += 1
         if self.decision is None and self._next == len(self.order):
             self.decision, self._reason = "INCONCLUSIVE", "the planned episodes are used up"
-        return self.decision is not None
+        return self.done
+
+    @property
+    def done(self) -> bool:
+        """Whether no further episode is needed."""
+        used_up = self._next == len(self.order)
+        return self.decision is not None and (used_up or not self.baseline.plan.every_shift)
 
     def _count(self, place: int, record: EpisodeRecord) -> None:
         if record.success is None:
@@ -232,11 +239,12 @@ class Decider:
         self._differences.append(difference)
         self._counted.append(place)
         self._shifts[record.shift].add(difference)
-        if self._worse.add(difference):
-            self.decision, self._reason = "REGRESSION", "mean success of the suite dropped"
+        dropped = ["mean success of the suite dropped"] if self._worse.add(difference) else []
         bad = [name for name, p in self._adjusted().items() if p <= plan.alpha_shifts]
-        if bad and difference > 0:
-            self.decision, self._reason = "REGRESSION", f"success dropped under {', '.join(bad)}"
+        if bad:
+            dropped.append(f"success dropped under {', '.join(bad)}")
+        if dropped:
+            self.decision, self._reason = "REGRESSION", "; ".join(dropped)
         if self._better.add(difference) >= 1 / plan.beta and self.decision is None:
             self.decision = "PASS"
             self._reason = f"a drop of {100 * plan.margin:g} points or more of mean success is ruled out"

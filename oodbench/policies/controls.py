@@ -52,8 +52,15 @@ def _from_experts(name: str) -> Callable[..., Any]:
     return make
 
 
+def noisy_expert(sigma: float | None = None, corrupted_only: bool = False) -> Any:
+    """See experts.NoisyExpert; sigma in metres."""
+    from oodbench.policies import experts
+
+    return experts.NoisyExpert(experts.NOISE if sigma is None else sigma, corrupted_only)
+
+
 POLICIES.add("expert", _from_experts("Expert"))
-POLICIES.add("expert-noisy", _from_experts("NoisyExpert"))
+POLICIES.add("expert-noisy", noisy_expert)
 POLICIES.add("expert-slow", _from_experts("SlowExpert"))
 POLICIES.add("expert-blind", _from_experts("BlindExpert"))
 POLICIES.add("replay", _from_experts("DemoReplay"))

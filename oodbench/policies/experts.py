@@ -24,16 +24,26 @@ class BlindExpert(Expert):
 
 
 class NoisyExpert(Expert):
-    """The expert with noisy perception: every object seems to be a centimetre or so from where it is."""
+    """The expert with noisy perception: every object seems to be a centimetre or so from where it is.
+
+    sigma: standard deviation along x and y (m). corrupted_only: only while the cameras' pictures are corrupted, so that
+    it is known under which shifts it is worse than the expert, and under which it does the same.
+    """
+
+    def __init__(self, sigma: float = NOISE, corrupted_only: bool = False) -> None:
+        super().__init__()
+        self.sigma, self.corrupted_only = sigma, corrupted_only
 
     def reset(self, episode: EpisodeInfo) -> None:
         self._scene = self.world.scene.sha256  # another error in every scene, shifted ones of one seed too
         self._offsets: dict[str, np.ndarray] = {}
+        clear = self.corrupted_only and not self.world.scene.sensors.corruptions
+        self._sigma = 0.0 if clear else self.sigma
         super().reset(episode)
 
     def seen(self, id: str, point: np.ndarray) -> np.ndarray:
         if id not in self._offsets:
-            self._offsets[id] = NOISE * np.append(generator("noisy", self._scene, id).standard_normal(2), 0.0)
+            self._offsets[id] = self._sigma * np.append(generator("noisy", self._scene, id).standard_normal(2), 0.0)
         return point + self._offsets[id]
 
 

@@ -95,11 +95,11 @@ def rows(runs: Sequence[RunSummary], order: Standing | None) -> list[Row]:
 
 def parts(runs: Sequence[RunSummary]) -> dict[str, Any]:
     """What the sections of a page are drawn from."""
-    shifted = any(run.shifts for run in runs)
+    shifted = any(run.ood.value is not None for run in runs)
     return {
-        "axes": [axis for axis in AXES if any(axis in run.axes for run in runs)],
-        "shifted": any(run.ood.value is not None for run in runs),
-        "panels": charts.severity_panels(runs) if shifted else "",
+        "axes": [axis for axis in AXES if any(axis in run.axes for run in runs)] if shifted else [],
+        "shifted": shifted,
+        "panels": charts.severity_panels(runs) if any(run.shifts for run in runs) else "",
         "markers": [charts.marker(i) for i in range(len(runs))],
         "heat": [_heat(run) for run in runs],
         "cells": [_cells(run) for run in runs],

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from oodbench.report.summary import RunSummary, Score, ShiftSummary
+from oodbench.report.tables import think_rows
 from oodbench.run.columns import Episodes, episode_codes
 from oodbench.run.records import PLAIN
 from oodbench.stats.clustered import FEWEST, ClusteredMean, by_scene, scene_codes
@@ -24,7 +25,8 @@ KINDS = ("checkpoint", "method", "control")
 class Row:
     """A policy, or a method: the mean of its training seeds' checkpoints. score: what the table is sorted by: success
     under all shifts, or over everything in a suite without any. rank: the ranks that are not ruled out, among those
-    that compete; None for a row that is not ranked, and why not."""
+    that compete; None for a row that is not ranked, and why not. corrected: the chance-corrected score of choosing,
+    where think tasks were played. fresh: success on fresh scenes minus on the public ones."""
 
     name: str
     kind: str
@@ -45,6 +47,7 @@ class Row:
     href: str = ""
     verified: str = ""
     fresh: ClusteredMean | None = None
+    corrected: ClusteredMean | None = None
 
 
 def headline(run: RunSummary) -> np.ndarray:
@@ -57,8 +60,16 @@ def row_of(run: RunSummary, kind: str = "checkpoint", **more: object) -> Row:
     return Row(
         name=run.label, kind=kind, score=run.score(headline(run)), axes=run.axes,
         shifts={name: shift.score for name, shift in run.shifts.items()}, gap=run.gap, area=run.area, worst=run.worst,
-        kept=run.kept, episodes=len(run.episodes), errors=run.errors, privileged=run.privileged, **more,  # type: ignore[arg-type]
+        kept=run.kept, episodes=len(run.episodes), errors=run.errors, privileged=run.privileged,
+        corrected=_corrected(run), **more,  # type: ignore[arg-type]
     )  # fmt: skip
+
+
+def _corrected(run: RunSummary) -> ClusteredMean | None:
+    rows = think_rows(run)
+    if not rows or rows[-1].score is None:
+        return None
+    return ClusteredMean(rows[-1].score, rows[-1].interval, rows[-1].success.n)
 
 
 def row_of_method(name: str, runs: Sequence[RunSummary]) -> Row:

@@ -14,6 +14,7 @@ from oodbench.scene import Event, Move, Object, Push, Robot, Say, Scene
 from oodbench.shift import SHIFTS, ShiftSpec
 from oodbench.sim import textures as pictures
 from oodbench.sim.world import World
+from oodbench.suite import Suite
 from oodbench.task import TASKS, Task
 
 MARGIN = 6
@@ -60,17 +61,27 @@ def shifts(names: Sequence[str], severities: Sequence[float], *, seed: int, size
     return _grid(rows, size)
 
 
-def tasks() -> Image.Image:
-    """Four in-distribution scenes of every task."""
+def tasks(names: Sequence[str] | None = None, size: int = 256) -> Image.Image:
+    """Four in-distribution scenes of every task, or of those that are named."""
     world = World("high")
     rows = []
-    for task in TASKS:
+    for task in [TASKS.get(name) for name in names] if names else TASKS:
         row = []
         for seed in range(4):
             world.reset(task.sample(seed))
-            row.append((_picture(world, "image", 256), f"{task.name}, seed {seed}\n{world.scene.instruction.text}"))
+            row.append((_picture(world, "image", size), f"{task.name}, seed {seed}\n{world.scene.instruction.text}"))
         rows.append(row)
-    return _grid(rows, 256)
+    return _grid(rows, size)
+
+
+def suite(chosen: Suite, size: int = 144) -> Image.Image:
+    """What a suite shows: its shifts at their severities, each in another task; or its tasks, where it has none."""
+    plan = chosen.plan(limit=1)
+    names = list(dict.fromkeys(e.shift.name for e in plan if e.shift.axis in ("semantic", "visual", "execution")))
+    if not names:
+        return tasks(sorted({e.task for e in plan}), size)
+    levels = sorted({e.shift.severity for e in plan} | {0.0})
+    return shifts(names, levels[:1] + levels[-3:] if len(levels) > 4 else levels, seed=1, size=size)
 
 
 def objects(size: int = 160, columns: int = 8) -> Image.Image:

@@ -252,7 +252,8 @@ def load(paths: Sequence[Path]) -> list[RunSummary]:
 
 def suite_name(info: dict[str, Any]) -> str:
     suite = info.get("suite", {})
-    return f"{suite.get('name', '?')} v{suite.get('version', '?')}"
+    fresh = f", fresh seeds {suite['fresh']}" if suite.get("fresh") else ""
+    return f"{suite.get('name', '?')} v{suite.get('version', '?')}{fresh}"
 
 
 def verdict(run: RunSummary) -> str:

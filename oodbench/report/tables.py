@@ -82,6 +82,8 @@ def _think(task: str, episodes: Episodes, options: int) -> Think:
 def listening_rows(run: RunSummary) -> list[Listening]:
     """A row a semantic shift (and "none") that was also played without words; empty when there are none."""
     e = run.episodes
+    if not any(name.endswith(tuple(f"{quiet}@1" for quiet in SILENT) + SILENT) for name in e.shift.names):
+        return []
     spoken = e.axis.where(("id", "semantic"))
     rows = []
     for shift in sorted(e.shift[spoken].present(), key=lambda name: (name != "none", name)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,12 @@ import zstandard
 
 from oodbench.errors import RunFolderError
 from oodbench.run import records
-from oodbench.run.records import AXES, PLAIN, EpisodeKey
+from oodbench.run.records import AXES, COMPRESSED, PLAIN, EpisodeKey
 from oodbench.stats.clustered import scene_codes
 from oodbench.stats.rates import Rate
 
 BLOCK = 32 * 2**20  # bytes of lines that are read at once
 DIGITS = 16  # of a hash that are kept: 64 bits
-COMPRESSED = ".zst"
 
 
 class _Line(msgspec.Struct, gc=False):
@@ -37,7 +37,6 @@ class _Line(msgspec.Struct, gc=False):
     habit: bool | None = None
     steps: int = 0
     scene_sha256: str | None = None
-    outcome_sha256: str | None = None
     slowest_answer: float = 0.0
     waited: int | None = None
     video: str | None = None
@@ -52,12 +51,12 @@ class Names:
     codes: np.ndarray
 
     @classmethod
-    def of(cls, values: Iterable[str | None], names: Sequence[str] = ()) -> Names:
+    def of(cls, values: Sequence[str | None], names: Sequence[str] = ()) -> Names:
         """names: those that come first, whether they occur or not."""
-        found: dict[str | None, int] = {name: i for i, name in enumerate(names)}
-        place = found.setdefault
-        codes = np.array([-1 if v is None else place(v, len(found)) for v in values], np.int32)
-        return cls(tuple(name for name in found if name is not None), codes)
+        found = [name for name in dict.fromkeys([*names, *dict.fromkeys(values)]) if name is not None]
+        place: dict[str | None, int] = {name: i for i, name in enumerate(found)}
+        codes = np.fromiter(map({**place, None: -1}.__getitem__, values), np.int32, len(values))
+        return cls(tuple(found), codes)
 
     def __getitem__(self, rows: Any) -> Names:
         return Names(self.names, self.codes[rows])
@@ -104,8 +103,8 @@ class Film:
 class Episodes:
     """Records of episodes, a column an array; all columns have one length.
 
-    success: 1, 0, or -1 for an episode that ended in an error. habit: likewise, -1 where there is none. scene, outcome:
-    the first 64 bits of their hashes; 0 where there is none. waited: -1 where the world waited for the policy.
+    success: 1, 0, or -1 for an episode that ended in an error. habit: likewise, -1 where there is none. scene: the
+    first 64 bits of its hash; 0 where there is none. waited: -1 where the world waited for the policy.
     """
 
     task: Names
@@ -119,7 +118,6 @@ class Episodes:
     habit: np.ndarray
     steps: np.ndarray
     scene: np.ndarray
-    outcome: np.ndarray
     slowest_answer: np.ndarray
     waited: np.ndarray
     films: tuple[Film, ...] = ()
@@ -128,17 +126,20 @@ class Episodes:
     def of(cls, rows: Iterable[Any]) -> Episodes:
         """From EpisodeRecords, or anything with their fields."""
         rows = list(rows)
-        column = lambda name, kind, none: np.array(  # noqa: E731
-            [none if (v := getattr(r, name)) is None else v for r in rows], kind
-        )
+
+        def column(name: str) -> list[Any]:
+            return list(map(attrgetter(name), rows))
+
+        def numbers(name: str, kind: type, none: int) -> np.ndarray:
+            return np.array([none if value is None else value for value in column(name)], kind)
+
         return cls(
-            task=Names.of(r.task for r in rows), shift=Names.of(r.shift for r in rows),
-            axis=Names.of((r.axis for r in rows), AXES), severity=column("severity", np.float64, 0.0),
-            seed=column("seed", np.int64, 0), success=column("success", np.int8, -1),
-            failure=Names.of(r.failure for r in rows), choice=Names.of(r.choice for r in rows),
-            habit=column("habit", np.int8, -1), steps=column("steps", np.int32, 0),
-            scene=_bits(r.scene_sha256 for r in rows), outcome=_bits(r.outcome_sha256 for r in rows),
-            slowest_answer=column("slowest_answer", np.float32, 0.0), waited=column("waited", np.int32, -1),
+            task=Names.of(column("task")), shift=Names.of(column("shift")), axis=Names.of(column("axis"), AXES),
+            severity=np.array(column("severity"), np.float64), seed=np.array(column("seed"), np.int64),
+            success=numbers("success", np.int8, -1), failure=Names.of(column("failure")),
+            choice=Names.of(column("choice")), habit=numbers("habit", np.int8, -1),
+            steps=np.array(column("steps"), np.int32), scene=_bits(column("scene_sha256")),
+            slowest_answer=np.array(column("slowest_answer"), np.float32), waited=numbers("waited", np.int32, -1),
             films=tuple(Film(i, r.video, r.instruction or "") for i, r in enumerate(rows) if r.video),
         )  # fmt: skip
 
@@ -274,14 +275,14 @@ def _decode(block: bytes, path: Path, *, last: bool) -> list[_Line]:
     except msgspec.DecodeError as error:
         if last:
             return []  # no newline after it: the write was cut short
-        if path.suffix != COMPRESSED:
-            records.read(path)  # says which line
+        records.read(path)  # says which line
         raise RunFolderError(f"{path}: not episode records ({error})") from error
 
 
 def _bits(hashes: Iterable[str | None]) -> np.ndarray:
     try:
-        return np.array([int(h[:DIGITS], 16) if h else 0 for h in hashes], np.uint64)
+        known = bytes.fromhex("".join([h[:DIGITS].rjust(DIGITS, "0") if h else "0" * DIGITS for h in hashes]))
+        return np.frombuffer(known, ">u8").astype(np.uint64)
     except ValueError as error:
         raise RunFolderError(f"not a hash: {error}") from error
 

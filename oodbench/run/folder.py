@@ -171,6 +171,7 @@ def describe(suite: Suite, policy: LoadedPolicy, plan: Sequence[Episode]) -> dic
             "version": suite.version,
             "sha256": suite.sha256,
             "split": suite.split,
+            "fresh": suite.fresh,
             "content": suite.model_dump(mode="json"),
         },
         "protocol": suite.protocol.model_dump(),

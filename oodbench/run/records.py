@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Literal
 
+import zstandard
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from oodbench.errors import RunFolderError
@@ -13,6 +14,7 @@ from oodbench.errors import RunFolderError
 Axis = Literal["id", "semantic", "visual", "execution", "combined", "control"]
 AXES: tuple[Axis, ...] = ("id", "semantic", "visual", "execution", "combined", "control")
 PLAIN: tuple[Axis, ...] = ("id", "control")  # what is no shift that a policy should withstand
+COMPRESSED = ".zst"
 EpisodeKey = tuple[str, str, float, int]
 
 
@@ -68,21 +70,29 @@ def read(path: Path) -> list[EpisodeRecord]:
 
     A torn last line (the process was killed while writing) is left out. Raises RunFolderError for any other bad line.
     """
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise RunFolderError(f"{path}: cannot be read ({error})") from error
     records: dict[EpisodeKey, EpisodeRecord] = {}
+    for record in every(path):
+        records[record.key] = record
+    return list(records.values())
+
+
+def every(path: Path) -> Iterator[EpisodeRecord]:
+    """As `read`, all lines of the file, which may be compressed (.zst)."""
+    try:
+        content = path.read_bytes()
+        if path.suffix == COMPRESSED:
+            content = zstandard.ZstdDecompressor().decompressobj().decompress(content)
+    except FileNotFoundError:
+        return
+    except (OSError, zstandard.ZstdError) as error:
+        raise RunFolderError(f"{path}: cannot be read ({error})") from error
+    lines = content.split(b"\n")
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
-            record = EpisodeRecord.model_validate(json.loads(line))
-        except (ValidationError, ValueError) as error:
+            yield EpisodeRecord.model_validate_json(line)
+        except ValidationError as error:
             if number == len(lines):  # no newline after it: the write was cut short
                 break
             raise RunFolderError(f"{path}:{number}: not an episode record ({str(error).splitlines()[0]})") from error
-        records[record.key] = record
-    return list(records.values())

@@ -59,6 +59,7 @@ def evaluate(
     tasks: Sequence[str] = (),
     shifts: Sequence[str] = (),
     seed_offset: int = 0,
+    fresh: str = "",
     video: int = 0,
     timeout: float = EPISODE_SECONDS,
     retry_errors: bool = False,
@@ -71,11 +72,13 @@ def evaluate(
     real_time: the world goes on while the policy thinks, and how long it took is recorded; outcomes then depend on the
     machine. traces: keep every action and the hash of every step, for `oodbench verify` (some 5 KB an episode). limit:
     at most so many episodes a cell. tasks, shifts: patterns; a shift may also be a full spec such as
-    "visual.lighting@3+execution.action-latency@2", which is then played besides the in-distribution episodes. video:
+    "visual.lighting@3+execution.action-latency@2", which is then played besides the in-distribution episodes. fresh:
+    salt for scenes of the same cells that nobody has seen. video:
     episodes a cell that are filmed. timeout: seconds an episode may take. Raises OodbenchError; what was played is
     kept.
     """
     suite = SUITES.get(suite) if isinstance(suite, str) else suite
+    suite = suite.model_copy(update={"fresh": fresh}) if fresh else suite
     plan = choose(suite, limit=limit, tasks=tasks, shifts=shifts, seed_offset=seed_offset)
     return evaluate_plan(
         policy, suite, plan, out=out, workers=workers, envs=envs, real_time=real_time, traces=traces, timeout=timeout,

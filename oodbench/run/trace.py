@@ -49,8 +49,8 @@ class Trace:
 class TraceWriter:
     """Appends to the traces of a run folder. Raises RunFolderError when the disk will not take it."""
 
-    def __init__(self, run: Path) -> None:
-        self._path = run / "traces" / f"{time.time_ns()}-{os.getpid()}.bin"
+    def __init__(self, run: Path, name: str | None = None) -> None:
+        self._path = run / "traces" / f"{name or f'{time.time_ns()}-{os.getpid()}'}.bin"
         self._file: IO[bytes] | None = None
 
     def write(self, record: EpisodeRecord, tape: Tape) -> None:

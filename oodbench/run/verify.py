@@ -82,7 +82,7 @@ def verify(
         recorded = traces.get(record.key)
         if recorded is not None:
             report.from_actions += 1
-            report.findings += [Finding(name, what) for what in _from_actions(world, scene, record, recorded, suite)]
+            report.findings += [Finding(name, what) for what in from_actions(world, scene, record, recorded, suite)]
         if policy is None:
             continue
         tape = Tape()
@@ -133,7 +133,7 @@ def _draw(kept: Sequence[EpisodeRecord], sample: int | None) -> list[EpisodeReco
     return [kept[i] for i in sorted(chosen)]
 
 
-def _from_actions(world: World, scene: Any, record: EpisodeRecord, recorded: Trace, suite: Suite) -> list[str]:
+def from_actions(world: World, scene: Any, record: EpisodeRecord, recorded: Trace, suite: Suite) -> list[str]:
     """What differs when the recorded actions are played again."""
     world.reset(scene)
     for step, (action, state) in enumerate(zip(recorded.actions, recorded.states, strict=True), start=1):

@@ -22,14 +22,17 @@ log = logging.getLogger(__name__)
 class Film:
     """Collects frames and writes them at the end. A film that cannot be written never costs the episode."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, size: int = SIZE) -> None:
+        """size: pixels of each of the two pictures."""
+        self._path, self._size = path, size
         self._frames: list[np.ndarray] = []
 
     def shoot(self, world: World, *, last: bool = False) -> None:
         """Take a frame if one is due."""
         if world.steps % EVERY == 0 or last:
-            self._frames.append(np.concatenate([world.see("image", SIZE), world.see("wrist_image", SIZE)], axis=1))
+            self._frames.append(
+                np.concatenate([world.see("image", self._size), world.see("wrist_image", self._size)], axis=1)
+            )
 
     def close(self, *, success: bool) -> str | None:
         """Write the film, framed green for success and red for failure at its end. Returns the file's name, or None."""

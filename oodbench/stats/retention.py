@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from oodbench.seeding import generator
+from oodbench.stats.clustered import resampled
 from oodbench.stats.rates import Interval, Rate
 
 FEWEST = 10  # scenes below which no interval is given
 LEAST = 0.2  # of the lower bound of in-distribution success
 RESAMPLES = 4000
+MANY = 1000  # scenes, beyond which fewer samples do
 
 
 def retention(pairs: Sequence[tuple[float, float]], plain: Rate) -> tuple[float | None, Interval | None]:
@@ -26,8 +27,8 @@ def retention(pairs: Sequence[tuple[float, float]], plain: Rate) -> tuple[float 
     ratio = float(values[:, 1].sum() / values[:, 0].sum())
     if len(values) < FEWEST:
         return ratio, None
-    rng = generator("retention", len(values))
-    sums = values[rng.integers(len(values), size=(RESAMPLES, len(values)))].sum(1)
+    (weights,) = resampled(("retention",), (len(values),), RESAMPLES if len(values) <= MANY else RESAMPLES // 4)
+    sums = weights @ values
     sums = sums[sums[:, 0] > 0]
     low, high = np.quantile(sums[:, 1] / sums[:, 0], (0.025, 0.975))
     return ratio, Interval(float(low), float(high))

@@ -127,6 +127,22 @@ def test_the_worked_check_of_the_documentation(tmp_path):
     assert verdict["episodes"] < 200
 
 
+def test_a_regression_is_found_under_the_right_shifts(tmp_path):
+    """docs/gate.md: a candidate that sees six centimetres off while pictures are corrupted, and else as the expert."""
+    shifts = ["visual.noise", "visual.table-texture", "visual.camera-pose", "execution.robot-init"]
+    plan = plan_for("smoke", 0.1, shifts=shifts, episodes=150, every_shift=True)
+    make_baseline("expert", plan, tmp_path / "baseline.json", workers=2)
+    candidate = "expert-noisy?sigma=0.06&corrupted_only=true"
+    done = gate(tmp_path, candidate, "baseline.json", "--json", "v.json", "--junit", "v.xml", cwd=tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    verdict = json.loads((tmp_path / "v.json").read_text())
+    assert verdict["episodes"] == 150, "the whole plan"
+    assert {group["shift"] for group in verdict["groups"] if group["regression"]} == {"visual.noise"}
+    assert "success dropped under visual.noise" in verdict["reason"]
+    failed = [c for c in ET.parse(tmp_path / "v.xml").getroot().iter("testcase") if c.find("failure") is not None]
+    assert "oodbench.smoke.visual.noise" in {case.get("classname") for case in failed}
+
+
 # --- deciding ------------------------------------------------------------------------------------------------------
 
 

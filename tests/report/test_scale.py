@@ -49,7 +49,15 @@ def million(tmp_path_factory) -> Path:
                     won = (seed * 7 + t + level * 3) % 10 > level
                     how = "null" if won else '"dropped"'
                     h = (seed * 31 + t) * 1009 + level
-                    known = {"t": t, "name": name, "level": level, "seed": seed, "axis": axis, "h": h << 200, "how": how}
+                    known = {
+                        "t": t,
+                        "name": name,
+                        "level": level,
+                        "seed": seed,
+                        "axis": axis,
+                        "h": h << 200,
+                        "how": how,
+                    }
                     file.write(line.format(**known, won=str(won).lower()))
     return folder
 
@@ -65,7 +73,7 @@ def test_a_million_episodes_are_summed_up_in_ten_seconds_and_two_gibibytes(milli
     assert found["shifts"] == SHIFTS
     assert 0.4 < found["ood"] < 0.9
     assert found["peak"] < GIBIBYTES
-    assert found["cpu"] < 2 * SECONDS, "of both cores; alone on a machine it is the clock that is below ten"
+    assert found["cpu"] < 1.5 * SECONDS, "other tests share the cores; alone it is some seven"
 
 
 @pytest.mark.xdist_group("scale")
