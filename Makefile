@@ -10,7 +10,7 @@ DEMO := runs/demo
 SHOWN := visual.table-texture,visual.light-direction,semantic.reference-spatial,semantic.unseen-object,execution.robot-init
 CONTROLS := expert expert-noisy expert-slow expert-blind replay random no-op
 
-.PHONY: demo test lint format setup lerobot-env gl docs audit controls clean
+.PHONY: demo test lint format setup lerobot-env browser gl docs audit controls leaderboard clean
 
 setup: $(READY) gl
 
@@ -45,7 +45,20 @@ demo: setup
 	$(BIN)/oodbench run quick --policy no-op --out $(DEMO)/no-op
 	$(BIN)/oodbench report $(DEMO)/expert $(DEMO)/random $(DEMO)/no-op --out $(DEMO)/report.html
 
-test: setup lerobot-env
+# What the tests of the leaderboard's pages are looked at with.
+browser: $(READY)
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "installing Chromium"; apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	  else \
+	    echo "Chromium is missing, and its tests will be skipped. Run: sudo apt-get install -y chromium"; \
+	  fi; }
+
+# Every entry is checked, a sample of its episodes played again, and the pages built from those that stand.
+leaderboard: setup
+	$(BIN)/oodbench leaderboard build
+
+test: setup lerobot-env browser
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: $(READY)

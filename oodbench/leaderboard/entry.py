@@ -17,6 +17,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -91,9 +92,15 @@ class Entry:
     about: EntryInfo
     run: RunSummary
 
-    @property
+    @cached_property
     def suite(self) -> Suite:
-        return Suite.model_validate(self.run.info["suite"]["content"])
+        return suite_of(json.dumps(self.run.info["suite"]["content"]))
+
+
+@lru_cache(maxsize=256)
+def suite_of(content: str) -> Suite:
+    """From the JSON of a suite's content. Most entries are of the same few."""
+    return Suite.model_validate_json(content)
 
 
 def read(path: Path) -> Entry:
@@ -261,7 +268,7 @@ def with_films(episodes: Episodes, path: Path) -> Episodes:
 
 def _words(path: Path, episodes: Episodes, row: int) -> str:
     """What the policy was told."""
-    suite = Suite.model_validate(read_info(path)["suite"]["content"])
+    suite = suite_of(json.dumps(read_info(path)["suite"]["content"]))
     task, shift, severity, seed = episodes.key(row)
     return Episode(task, ShiftSpec.parse(shift, severity), seed).scene(suite).instruction.text
 

@@ -83,7 +83,7 @@ def _board(checked: Sequence[Checked], fresh: dict[str, Entry]) -> Board:
             fresh=_difference(other.run, entry.run) if other else None,
         )  # fmt: skip
         if not check.complete:
-            row = replace(row, unranked=f"incomplete: {len(check.missing)} cells missing")
+            row = replace(row, partial=True, unranked=_incomplete(check.missing, entry.run.tasks))
         elif order:
             ranked = order.ranks.get(row.name)
             row = replace(row, rank=ranked, letters=order.letters[row.name], unranked="" if ranked else "upper bound")
@@ -94,6 +94,12 @@ def _board(checked: Sequence[Checked], fresh: dict[str, Entry]) -> Board:
             methods[entry.about.method].append(entry.run)
     rows += [row_of_method(name, runs) for name, runs in methods.items() if len(runs) >= FEWEST_SEEDS]
     return Board(kept[0][1].suite, tuple(entry for _, entry in kept), tuple(ordered(rows)), order, fresh)
+
+
+def _incomplete(missing: Sequence[str], played: Sequence[str]) -> str:
+    """Why a row is not ranked."""
+    of_them = [cell for cell in missing if cell.split("/")[0] in played]
+    return f"incomplete: {len(of_them)} cells missing" if of_them else f"only {', '.join(played)}"
 
 
 def _difference(fresh: RunSummary, public: RunSummary) -> ClusteredMean | None:

@@ -17,7 +17,7 @@ from oodbench.run.verify import from_actions
 from oodbench.shift import ShiftSpec
 from oodbench.sim.world import World
 from oodbench.stats.paired import paired_difference
-from oodbench.suite import SUITES, Episode, Suite
+from oodbench.suite import SUITES, Episode
 from oodbench.task import TASKS
 
 REPLAYED = 6  # episodes of an entry that are played again, by default
@@ -68,8 +68,7 @@ def _open(path: Path) -> Checked:
     try:
         check.entry = read(path)
         suite = check.entry.run.info["suite"]
-        Suite.model_validate(suite["content"])
-        _ = suite["name"], suite["sha256"], check.entry.run.info["plan"]["episodes"]
+        _ = check.entry.suite, suite["name"], suite["sha256"], check.entry.run.info["plan"]["episodes"]
     except OodbenchError as error:
         check.entry = None
         check.refused.append(str(error))
@@ -148,9 +147,8 @@ def _suite(entry: Entry) -> Iterator[str]:
 
 def _plan(entry: Entry, kept: Sequence[EpisodeRecord]) -> tuple[list[str], list[str]]:
     """(cells that were not played, what is wrong)"""
-    plan = [episode.key for episode in entry.suite.plan()]
-    wanted: Counter[tuple[str, str, float]] = Counter(key[:3] for key in plan)
-    known, wrong = set(plan), []
+    known, wrong = _planned(entry.suite.name), []
+    wanted = Counter(key[:3] for key in known)
     counts = Counter(record.key for record in kept)
     twice = [key for key, n in counts.items() if n > 1]
     if twice:
@@ -169,7 +167,9 @@ def _plan(entry: Entry, kept: Sequence[EpisodeRecord]) -> tuple[list[str], list[
     said = int(entry.run.info["plan"]["episodes"])
     if said != len(counts):
         wrong.append(f"run.json says {said} episodes, there are {len(counts)}")
-    missing = [f"{task}/{shift}/{severity:g}" for task, shift, severity in wanted if not played[task, shift, severity]]
+    missing = [
+        f"{task}/{shift}/{severity:g}" for task, shift, severity in sorted(wanted) if not played[task, shift, severity]
+    ]
     return missing, wrong
 
 
@@ -209,6 +209,12 @@ def _scenes(entry: Entry, kept: Sequence[EpisodeRecord]) -> Iterator[str]:
         if _scene_sha256(suite.fresh, suite.name, record.key) != record.scene_sha256:
             yield f"{_name(record.key)} was played in another scene"
             return
+
+
+@lru_cache(maxsize=64)
+def _planned(name: str) -> frozenset[EpisodeKey]:
+    """The episodes of a suite that oodbench ships."""
+    return frozenset(episode.key for episode in SUITES.get(name).plan())
 
 
 @lru_cache(maxsize=20_000)

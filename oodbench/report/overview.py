@@ -43,6 +43,7 @@ class Row:
     seeds: int | None = None
     rank: tuple[int, int] | None = None
     letters: str = ""
+    partial: bool = False
     unranked: str = ""
     href: str = ""
     verified: str = ""
@@ -61,8 +62,14 @@ def row_of(run: RunSummary, kind: str = "checkpoint", **more: object) -> Row:
         name=run.label, kind=kind, score=run.score(headline(run)), axes=run.axes,
         shifts={name: shift.score for name, shift in run.shifts.items()}, gap=run.gap, area=run.area, worst=run.worst,
         kept=run.kept, episodes=len(run.episodes), errors=run.errors, privileged=run.privileged,
-        corrected=_corrected(run), **more,  # type: ignore[arg-type]
+        corrected=_corrected(run), **{"partial": run.partial, **more},  # type: ignore[arg-type]
     )  # fmt: skip
+
+
+def _named(run: RunSummary, values: Mapping[int, np.ndarray]) -> dict[str, list[float]]:
+    """By the task's name, in one order for all runs."""
+    names = run.episodes.task.names
+    return {names[task]: values[task].tolist() for task in sorted(values, key=lambda task: names[task])}
 
 
 def _corrected(run: RunSummary) -> ClusteredMean | None:
@@ -77,7 +84,7 @@ def row_of_method(name: str, runs: Sequence[RunSummary]) -> Row:
 
     def score(of: list[Score], masks: list[np.ndarray]) -> Score:
         scenes = [by_scene(r.episodes.scene_codes[m], r.episodes.success[m]) for r, m in zip(runs, masks, strict=True)]
-        found = method_mean([{str(t): v.tolist() for t, v in one.items()} for one in scenes])
+        found = method_mean([_named(r, one) for r, one in zip(runs, scenes, strict=True)])
         return Score(found.value, found.interval, min(s.scenes for s in of), sum((s.rate for s in of), Rate(0, 0)))
 
     def over(names: set[str], column: str) -> dict[str, Score]:
@@ -91,17 +98,22 @@ def row_of_method(name: str, runs: Sequence[RunSummary]) -> Row:
     masks = [headline(run) & run.episodes.scored for run in runs]
     axes = over(set.intersection(*(set(run.axes) for run in runs)), "axis")
     shifts = over(set.intersection(*(set(run.shifts) for run in runs)), "shift")
-    gaps = [run.gap.value for run in runs if run.gap]
-    areas = [run.area.value for run in runs if run.area]
+
+    def mean(of: list[dict[int, np.ndarray]]) -> ClusteredMean | None:
+        if not all(of):
+            return None
+        found = method_mean([_named(run, one) for run, one in zip(runs, of, strict=True)])
+        return ClusteredMean(found.value, found.interval, sum(map(len, of[0].values())))
+
     able = [s for s in shifts if runs[0].shifts[s].axis not in PLAIN]
     worst = min(able, key=lambda s: shifts[s].value or 0.0) if able else None
     return Row(
         name=name, kind="method", score=score([run.score(headline(run)) for run in runs], masks), axes=axes,
-        shifts=shifts, gap=ClusteredMean(float(np.mean(gaps)), None, 0) if gaps else None,
-        area=ClusteredMean(float(np.mean(areas)), None, 0) if areas else None,
+        shifts=shifts, gap=mean([{t: both[:, 0] - both[:, 1] for t, both in run.paired.items()} for run in runs]),
+        area=mean([run.areas for run in runs]),
         worst=(worst, shifts[worst]) if worst else None, kept=(None, None),
         episodes=sum(len(run.episodes) for run in runs), errors=sum(run.errors for run in runs), seeds=len(runs),
-        unranked="a mean over training seeds",
+        unranked="a mean of checkpoints",
     )  # fmt: skip
 
 
@@ -167,8 +179,12 @@ def _same_scenes(one: Episodes, other: Episodes) -> bool:
 
 
 def ordered(rows: Sequence[Row]) -> list[Row]:
-    """Best first."""
-    return sorted(rows, key=lambda row: (-(row.score.value if row.score.value is not None else -1.0), row.name))
+    """Best first; those that were not played whole behind the others, since theirs is another score."""
+
+    def place(row: Row) -> tuple[bool, float, str]:
+        return row.partial, -(row.score.value if row.score.value is not None else -1.0), row.name
+
+    return sorted(rows, key=place)
 
 
 def shift_axes(runs: Sequence[RunSummary]) -> dict[str, list[str]]:

@@ -74,7 +74,7 @@ def latex(runs: Sequence[RunSummary]) -> str:
     lines = [
         "% Needs \\usepackage{booktabs}",
         "\\begin{table}",
-        "\\centering",
+        "\\centering\\footnotesize\\setlength{\\tabcolsep}{4pt}",
         f"\\caption{{Success (\\%) on oodbench suite {_tex(suite_name(runs[0].info))}, with 95\\,\\% intervals.}}",
         "\\begin{tabular}{l" + "r" * len(columns) + "}",
         "\\toprule",
@@ -93,7 +93,7 @@ def latex(runs: Sequence[RunSummary]) -> str:
     lines += [
         "\\bottomrule",
         "\\end{tabular}",
-        "\\par\\smallskip\\footnotesize",
+        "\\par\\smallskip\\scriptsize",
         f"{compared}$n$ = {count} episodes a policy; Wilson intervals at the effective sample size, scenes clustered; "
         f"oodbench {__version__}, suite sha256 \\texttt{{{_suite_hash(runs[0].info)[:16]}}}.",
         "\\end{table}",
@@ -174,14 +174,18 @@ def _tex_score(score: Score | None) -> str:
     if score is None or score.value is None:
         return "--"
     i = score.interval
-    return f"{100 * score.value:.1f}" + (f" [{100 * i.low:.1f}, {100 * i.high:.1f}]" if i else "")
+    return f"{100 * score.value:.1f}" + (_tex_interval(i) if i else "")
 
 
 def _tex_points(row: Row) -> str:
     if row.gap is None:
         return "--"
     i = row.gap.interval
-    return f"{100 * row.gap.value:.1f}" + (f" [${100 * i.low:.1f}$, ${100 * i.high:.1f}$]" if i else "")
+    return f"{100 * row.gap.value:.1f}" + (_tex_interval(i) if i else "")
+
+
+def _tex_interval(i: Interval) -> str:
+    return f" {{\\scriptsize[${100 * i.low:.1f}$, ${100 * i.high:.1f}$]}}"
 
 
 def _tex(text: str) -> str:

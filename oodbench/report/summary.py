@@ -169,18 +169,21 @@ class RunSummary:
         return curve(sorted(levels), rows, resamples=4000 if len(scenes) < MANY else 1000)
 
     @cached_property
-    def area(self) -> ClusteredMean | None:
-        """Under the severity curves: of each scene, the mean over its shifts of the area under its own outcomes."""
+    def areas(self) -> dict[int, np.ndarray]:
+        """By task: of each scene, the mean over its shifts of the area under its own outcomes."""
         e = self.episodes
-        scenes, areas = [], []
+        scenes, areas = [np.zeros(0, np.int64)], [np.zeros(0)]
         for shift in self.shifts.values():
             if shift.axis not in PLAIN and len(shift.levels) > 1 and 0.0 in shift.levels:
                 scene, outcome = self._ladder(e.shift.is_(shift.name) | e.axis.is_("id"), shift.levels)
                 scenes.append(scene)
                 areas.append(trapezoid(outcome, sorted(shift.levels)))
-        if not scenes:
-            return None
-        return clustered_rate(by_scene(np.concatenate(scenes), np.concatenate(areas)), sum(map(len, areas)))
+        return by_scene(np.concatenate(scenes), np.concatenate(areas))
+
+    @cached_property
+    def area(self) -> ClusteredMean | None:
+        """Under the severity curves: the mean over tasks and scenes of `areas`."""
+        return clustered_rate(self.areas, self.ood.n)
 
     @cached_property
     def paired(self) -> dict[int, np.ndarray]:

@@ -9,10 +9,9 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from oodbench.seeding import generator
-from oodbench.stats.rates import Interval, score_interval
+from oodbench.stats.rates import Interval, score_interval, t_quantile
 
 FEWEST = 10  # scenes, not counting all but one of the tasks, below which no interval is given
 RESAMPLES = 10_000
@@ -75,7 +74,7 @@ def clustered_mean(values: Scenes, confidence: float = 0.95, fewest: int = FEWES
     value, variance, free, scenes = found
     if variance is None:
         return ClusteredMean(value, None, scenes)
-    half = float(stats.t.ppf(0.5 + confidence / 2, free)) * math.sqrt(variance)
+    half = t_quantile(0.5 + confidence / 2, free) * math.sqrt(variance)
     return ClusteredMean(value, Interval(value - half, value + half), scenes)
 
 
@@ -95,7 +94,7 @@ def clustered_rate(
     if variance is None:
         return ClusteredMean(value, None, scenes)
     worth = float(scenes) if variance == 0 else min(float(episodes), value * (1 - value) / variance)
-    z = float(stats.t.ppf(0.5 + confidence / 2, free))
+    z = t_quantile(0.5 + confidence / 2, free)
     return ClusteredMean(value, score_interval(min(max(value, 0.0), 1.0), max(worth, 1.0), z), scenes)
 
 

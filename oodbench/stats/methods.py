@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from oodbench.seeding import generator
-from oodbench.stats.rates import Interval
+from oodbench.stats.clustered import resampled
+from oodbench.stats.rates import Interval, normal_quantile, t_quantile
 
 RESAMPLES = 4000
 FEWEST_SEEDS = 3
@@ -32,8 +32,11 @@ def method_mean(
 
     values: a training seed each; by task, one number a scene, the same scenes for all seeds. With few seeds a
     percentile interval is too narrow; the seeds' part is therefore scaled by t / z of their number (Hesterberg 2015,
-    Amer. Statist. 69, section 5.3). Raises ValueError when there is no seed.
+    Amer. Statist. 69, section 5.3). Luck of a seed in a scene is in the spread of the seeds already, and is taken out
+    of the scenes' part. Raises ValueError when there is no seed, or seeds were not played in the same scenes.
     """
+    if len({tuple((task, len(group)) for task, group in one.items()) for one in values}) > 1:
+        raise ValueError("training seeds that were not played in the same scenes")
     if not values:
         raise ValueError("no training seeds")
     by_seed = [[np.asarray(group, float) for group in one.values() if len(group)] for one in values]
@@ -43,17 +46,32 @@ def method_mean(
     if count < FEWEST_SEEDS:
         return MethodMean(float(means.mean()), None, count, spread)
     rng = generator("method", count)
-    noise = np.zeros((resamples, count))  # of each seed's mean, from its scenes
+    noise = np.zeros((resamples, count))  # of each seed's mean, from the scenes, which all seeds share
     for s, groups in enumerate(by_seed):
-        for group in groups:
-            weights = rng.multinomial(len(group), np.full(len(group), 1 / len(group)), size=resamples) / len(group)
-            noise[:, s] += (weights @ group - group.mean()) / len(groups)
+        weights = resampled(("method", "scenes"), tuple(map(len, groups)), resamples)
+        for weight, group in zip(weights, groups, strict=True):
+            noise[:, s] += (weight @ group - group.mean()) / len(groups)
+    noise *= _shared(by_seed) ** 0.5
     drawn = rng.integers(count, size=(resamples, count))
     between = means[drawn].mean(1) - means.mean()
-    wider = float(stats.t.ppf(0.5 + confidence / 2, count - 1) / stats.norm.ppf(0.5 + confidence / 2))
+    wider = t_quantile(0.5 + confidence / 2, count - 1) / normal_quantile(0.5 + confidence / 2)
     wider *= (count / (count - 1)) ** 0.5  # a bootstrap of n values has (n - 1) / n of their variance
     total = wider * between + np.take_along_axis(noise, drawn, 1).mean(1)
     low, high = np.quantile(total, (0.5 - confidence / 2, 0.5 + confidence / 2))
     return MethodMean(
         float(means.mean()), Interval(float(means.mean() + low), float(means.mean() + high)), count, spread
     )
+
+
+def _shared(by_seed: Sequence[Sequence[np.ndarray]]) -> float:
+    """The share of the scenes' part of the variance that all seeds have in common: 1 - MS_error / MS_scenes of a
+    two-way analysis of variance of (seeds, scenes), over tasks."""
+    scenes = error = 0.0
+    for groups in zip(*by_seed, strict=True):
+        outcome = np.stack(groups)
+        count, many = outcome.shape
+        middle, row, column = outcome.mean(), outcome.mean(1, keepdims=True), outcome.mean(0)
+        if many > 1:
+            scenes += count * float(column.var(ddof=1)) / many
+            error += float(((outcome - row - column + middle) ** 2).sum()) / ((count - 1) * (many - 1)) / many
+    return max(0.0, 1.0 - error / scenes) if scenes > 0 else 0.0

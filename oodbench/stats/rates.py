@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from scipy import stats
 
@@ -25,7 +26,19 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
         raise ValueError(f"{successes} successes of {n}")
     if n == 0:
         return Interval(0.0, 1.0)
-    return score_interval(successes / n, n, float(stats.norm.ppf(0.5 + confidence / 2)))
+    return score_interval(successes / n, n, normal_quantile(0.5 + confidence / 2))
+
+
+@lru_cache(maxsize=256)
+def normal_quantile(p: float) -> float:
+    """Of the standard normal distribution. scipy takes a third of a millisecond, and every cell of a page asks."""
+    return float(stats.norm.ppf(p))
+
+
+@lru_cache(maxsize=4096)
+def t_quantile(p: float, free: int) -> float:
+    """Of Student's t with so many degrees of freedom."""
+    return float(stats.t.ppf(p, free))
 
 
 def score_interval(p: float, n: float, z: float) -> Interval:

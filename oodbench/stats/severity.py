@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from scipy import integrate, optimize, stats
+from scipy import integrate, optimize
 
 from oodbench.stats.clustered import ClusteredMean, clustered_mean, resampled
-from oodbench.stats.rates import Interval, wilson
+from oodbench.stats.rates import Interval, normal_quantile, t_quantile, wilson
 
 RESAMPLES = 4000
 
@@ -93,7 +93,8 @@ def _band(rate: np.ndarray, drawn: np.ndarray, scenes: int, tasks: int, confiden
     error = np.sqrt(((around - middle) ** 2).mean(0))
     largest = (np.abs(around - middle) / np.where(error > 1e-6, error, 1.0)).max(1)
     free = max(scenes - tasks, 1)  # what the bootstrap lacks of a t distribution with few scenes
-    wider = stats.t.ppf(0.5 + confidence / 2, free) / stats.norm.ppf(0.5 + confidence / 2) * (scenes / free) ** 0.5
+    tail = 0.5 + confidence / 2
+    wider = t_quantile(tail, free) / normal_quantile(tail) * (scenes / free) ** 0.5
     half = float(np.quantile(largest, confidence) * wider) * error
     flat = [wilson(round(float(r) * scenes), scenes, 1 - (1 - confidence) / len(rate)) for r in rate]
     return tuple(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from oodbench.stats.clustered import bootstrap, clustered_mean, sign_flip
+from oodbench.stats.clustered import bootstrap, clustered_mean, clustered_rate, sign_flip
 from oodbench.stats.discordant import mcnemar, tango
 from oodbench.stats.methods import method_mean
 from oodbench.stats.power import discordance, pairs_needed
@@ -94,6 +94,20 @@ def mean_coverage(count: int, tasks: int = 3, runs: int = RUNS) -> dict[str, flo
     return {name: n / runs for name, n in held.items()}
 
 
+def rate_coverage(rate: float, tasks: int, count: int, cells: int, runs: int = RUNS) -> float:
+    """How often the interval of a success rate over scenes, whose cells share luck, holds the true rate."""
+    rng = np.random.default_rng(int(1000 * rate) + tasks)
+    level, held = stats.norm.ppf(rate) * math.sqrt(2), 0
+    for _ in range(runs):
+        common = rng.standard_normal((tasks, count, 1))
+        means = (level + common + rng.standard_normal((tasks, count, cells)) > 0).mean(2)
+        found = clustered_rate({f"task {i}": group for i, group in enumerate(means)}, tasks * count * cells)
+        assert found is not None
+        assert found.interval is not None
+        held += found.interval.low <= rate <= found.interval.high
+    return held / runs
+
+
 @dataclass(frozen=True)
 class GateRun:
     """Shares of runs that failed and passed, and the mean number of pairs until either, or until there were no more."""
@@ -143,7 +157,7 @@ def sequence_coverage(runs: int = 300, most: int = 300) -> float:
     return held / runs
 
 
-def rank_coverage(means: tuple[float, ...], count: int = 200, runs: int = 400) -> float:
+def rank_coverage(means: tuple[float, ...], count: int = 200, runs: int = 1000) -> float:
     """How often all rank intervals hold the true ranks at once (of equal policies, any rank among them)."""
     rng = np.random.default_rng(len(set(means)))
     held = 0
@@ -151,7 +165,7 @@ def rank_coverage(means: tuple[float, ...], count: int = 200, runs: int = 400) -
         common = rng.standard_normal((count, 1))
         level = stats.norm.ppf(means) * math.sqrt(2)
         success = (level + common + rng.standard_normal((count, len(means))) > 0).astype(float)
-        found = rank([str(i) for i in range(len(means))], {"task": success}, resamples=500)
+        found = rank([str(i) for i in range(len(means))], {"task": success}, resamples=2000)
         best = [1 + sum(other > mean for other in means) for mean in means]
         worst = [len(means) - sum(other < mean for other in means) for mean in means]
         held += all(low <= b and high >= w for (low, high), b, w in zip(found.ranks, best, worst, strict=True))
@@ -181,7 +195,7 @@ def method_coverage(seeds: int, spread: float = 0.05, count: int = 60, runs: int
         common = rng.standard_normal((1, count))
         level = stats.norm.ppf(rates)[:, None] * math.sqrt(2)
         success = (level + common + rng.standard_normal((seeds, count)) > 0).astype(float)
-        interval = method_mean([{"task": row.tolist()} for row in success], resamples=500).interval
+        interval = method_mean([{"task": row.tolist()} for row in success], resamples=2000).interval
         assert interval is not None
         held += interval.low <= 0.7 <= interval.high
     return held / runs
@@ -204,6 +218,14 @@ def lines() -> Iterator[tuple[str, str, str]]:
         found = mean_coverage(count, runs=1000)
         said = ", ".join(f"{name} {_percent(value)}" for name, value in found.items())
         yield f"interval of a mean over 3 tasks of {count} scenes", said, "95 %"
+    for tasks, count, cells in ((1, 50, 8), (11, 7, 72), (11, 30, 1)):
+        where = (
+            f"score of {tasks} tasks of {count} scenes of {cells} cells"
+            if tasks > 1
+            else "score of 50 scenes of 8 cells"
+        )
+        said = ", ".join(f"p = {p:g} {_percent(rate_coverage(p, tasks, count, cells))}" for p in RATES)
+        yield where, said, "95 %"
     for rate, margin, correlation in GATES:
         where = f"gate, p = {rate:g}, margin {100 * margin:g} points, correlation {correlation:g}"
         same, worse = (gate(rate, margin, correlation, drop) for drop in (0.0, margin))

@@ -65,20 +65,14 @@ document.documentElement.classList.add("js");
   }
 
   function plot(value, low, high) {
-    const at = (share) => (4 + 136 * share).toFixed(1);
-    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    svg.setAttribute("class", "dot-plot");
-    svg.setAttribute("viewBox", "0 0 144 22");
-    svg.setAttribute("aria-hidden", "true");
-    const parts = [["line", { class: "rail", x1: 4, x2: 140, y1: 11, y2: 11 }]];
-    if (low !== null) parts.push(["line", { class: "range", x1: at(low), x2: at(high), y1: 11, y2: 11 }]);
-    parts.push(["circle", { class: "dot", cx: at(value), cy: 11, r: 4 }]);
-    for (const [name, attributes] of parts) {
-      const part = document.createElementNS(svg.namespaceURI, name);
-      for (const [k, v] of Object.entries(attributes)) part.setAttribute(k, v);
-      svg.append(part);
+    const span = document.createElement("span");
+    span.className = "dot-plot";
+    span.style.setProperty("--at", value);
+    if (low !== null) {
+      span.style.setProperty("--low", low);
+      span.style.setProperty("--high", high);
     }
-    return svg;
+    return span;
   }
 
   function filter() {
