@@ -8,7 +8,7 @@ export MUJOCO_GL ?= egl
 GL_PACKAGES := libegl1 libgl1 libgles2 libegl-mesa0 libgl1-mesa-dri
 DEMO := runs/demo
 SHOWN := visual.table-texture,visual.light-direction,semantic.reference-spatial,semantic.unseen-object,execution.robot-init
-CONTROLS := expert expert-noisy expert-slow expert-blind replay random no-op
+CONTROLS := expert expert-noisy expert-blind replay random no-op
 
 .PHONY: demo test lint format setup lerobot-env browser gl docs audit controls leaderboard clean
 
@@ -73,6 +73,7 @@ format: $(READY)
 # The pictures and tables in the documentation that are generated.
 docs: setup
 	$(BIN)/python -m oodbench.report.catalogue
+	$(BIN)/oodbench view banner --out docs/benchmark.jpg
 	for what in tasks objects textures; do $(BIN)/oodbench view $$what --out docs/$$what.jpg; done
 	$(BIN)/oodbench view $(SHOWN) --seed 1 --size 200 --out docs/some-shifts.jpg
 	for axis in semantic visual execution; do $(BIN)/oodbench view $$axis --seed 1 --size 176 --out docs/$$axis.jpg; done
@@ -81,17 +82,20 @@ docs: setup
 audit: setup
 	$(BIN)/oodbench audit --suite full-1 --limit 2 --run runs/audit-full-1 --out docs/audit.md
 
-# The controls on the standard suite and on VL-Think: docs/controls.md. About 25 minutes on 2 cores.
+# The leaderboard's picture in the README, by a browser.
+docs/leaderboard.png: leaderboard browser
+	chromium --headless --no-sandbox --hide-scrollbars --window-size=1400,1130 --screenshot=$@ file://$(CURDIR)/leaderboard/site/index.html
+
+# The controls' entries on the leaderboard, and docs/controls.md from them. An hour on 2 cores.
 controls: setup
-	$(BIN)/oodbench run core-1 --policy expert --out runs/core-1/expert
-	for policy in expert-noisy expert-slow expert-blind; do $(BIN)/oodbench run core-1 --policy $$policy --limit 3 --out runs/core-1/$$policy; done
-	for policy in replay random no-op; do $(BIN)/oodbench run core-1 --policy $$policy --limit 1 --out runs/core-1/$$policy; done
-	for policy in expert expert-blind; do $(BIN)/oodbench run think-1 --policy $$policy --out runs/think-1/$$policy; done
+	for suite in core-1 think-1; do for policy in $(CONTROLS); do \
+	  $(BIN)/oodbench run $$suite --policy $$policy --out runs/board/$$suite/$$policy && \
+	  $(BIN)/oodbench submit runs/board/$$suite/$$policy --info leaderboard/about/$$policy.toml || exit 1; done; done
 	for policy in expert expert-blind; do $(BIN)/oodbench run language-1 --policy $$policy --limit 4 --out runs/language-1/$$policy; done
-	echo 'Regenerate with `make controls`.' > docs/controls.md; echo >> docs/controls.md
-	$(BIN)/oodbench report $(CONTROLS:%=runs/core-1/%) --format markdown >> docs/controls.md
-	for suite in think-1 language-1; do echo >> docs/controls.md; \
-	  $(BIN)/oodbench report runs/$$suite/expert runs/$$suite/expert-blind --format markdown >> docs/controls.md; done
+	echo 'Regenerate with `make controls`.' > docs/controls.md
+	for suite in core-1 think-1; do echo >> docs/controls.md; \
+	  $(BIN)/oodbench report $(CONTROLS:%=leaderboard/entries/%/$$suite) --format markdown >> docs/controls.md; done
+	echo >> docs/controls.md; $(BIN)/oodbench report runs/language-1/expert runs/language-1/expert-blind --format markdown >> docs/controls.md
 
 clean:
 	rm -rf $(VENV) .venv-lerobot runs .pytest_cache .mypy_cache .ruff_cache

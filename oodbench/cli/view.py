@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def view(
     shift: Annotated[
-        str, typer.Argument(help="a shift, several with commas, an axis, or 'objects', 'textures', 'tasks'")
+        str, typer.Argument(help="a shift, several with commas, an axis, or 'objects', 'textures', 'tasks', 'banner'")
     ],
     task: Annotated[list[str] | None, typer.Option("--task", help="only these tasks")] = None,
     severities: Annotated[str, typer.Option(help="columns")] = "0,1,3,5",
@@ -23,7 +23,8 @@ def view(
     camera: Annotated[str, typer.Option(help="image or wrist_image")] = "image",
     out: Annotated[Path | None, typer.Option(help="PNG to write (default: <shift>.png)")] = None,
 ) -> None:
-    """Draw a contact sheet: a row a task, or a shift of an axis; a column a severity. Or all objects, textures, tasks.
+    """Draw a contact sheet: a row a task, or a shift of an axis; a column a severity. Or all objects, textures,
+    tasks; or a banner of tasks and shifts.
 
     Example: oodbench view visual.lighting --severities 0,1,2,3,4,5 --out lighting.png
     """
@@ -31,9 +32,10 @@ def view(
     from oodbench.report import sheets
     from oodbench.shift import AXES, SHIFTS
 
-    if shift in ("objects", "textures", "tasks"):
+    if shift in ("objects", "textures", "tasks", "banner"):
         draw: dict[str, Callable[[], Image]] = {
             "objects": sheets.objects, "textures": sheets.textures, "tasks": sheets.tasks,
+            "banner": sheets.banner,
         }  # fmt: skip
         sheet = draw[shift]()
     else:

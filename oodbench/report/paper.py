@@ -14,6 +14,7 @@ from oodbench.report.summary import SCORE_NOTE, RunSummary, Score, suite_name
 from oodbench.report.terminal import TITLES
 from oodbench.run.folder import dig, short
 from oodbench.run.records import AXES
+from oodbench.stats.clustered import ClusteredMean
 from oodbench.stats.rates import Interval, Rate
 
 REFERENCE = (  # what the suites and diagnostics follow
@@ -67,14 +68,14 @@ def latex(runs: Sequence[RunSummary]) -> str:
     """A booktabs table: scores with intervals, the group that was not told apart from the best in bold."""
     rows, axes = _rows(runs)
     shifted = any(run.ood.value is not None for run in runs)
-    columns = [f"{TITLES[axis]}" for axis in axes] + (["all shifts", "gap"] if shifted else [])
+    columns = ["ID" if axis == "id" else TITLES[axis] for axis in axes] + (["all shifts", "gap"] if shifted else [])
     order = standing(runs)
     best = {r.name for r in rows if order and _with_the_best(r, order.letters)}
     compared = "" if not order else "Bold: not told apart from the best; equal superscripts: not told apart. "
     lines = [
         "% Needs \\usepackage{booktabs}",
         "\\begin{table}",
-        "\\centering\\footnotesize\\setlength{\\tabcolsep}{4pt}",
+        "\\centering\\footnotesize\\setlength{\\tabcolsep}{3pt}",
         f"\\caption{{Success (\\%) on oodbench suite {_tex(suite_name(runs[0].info))}, with 95\\,\\% intervals.}}",
         "\\begin{tabular}{l" + "r" * len(columns) + "}",
         "\\toprule",
@@ -82,12 +83,15 @@ def latex(runs: Sequence[RunSummary]) -> str:
         "\\midrule",
     ]
     for row in rows:
-        scores = [_tex_score(row.axes.get(axis)) for axis in axes]
+        scores = [row.axes.get(axis) for axis in axes]
+        values, intervals = ([_tex_value(score) for score in scores], [_tex_interval(score) for score in scores])
         if shifted:
-            whole = _tex_score(row.score)
             letters = "" if not row.letters or row.letters == "top" else f"\\textsuperscript{{{row.letters}}}"
-            scores += [(f"\\textbf{{{whole}}}" if row.name in best else whole) + letters, _tex_points(row)]
-        lines.append(" & ".join([_tex(row.name), *scores]) + " \\\\")
+            whole = _tex_value(row.score)
+            values += [(f"\\textbf{{{whole}}}" if row.name in best else whole) + letters, _tex_value(row.gap)]
+            intervals += [_tex_interval(row.score), _tex_interval(row.gap)]
+        lines.append(" & ".join([_tex(row.name), *values]) + " \\\\")
+        lines.append(" & ".join(["", *intervals]) + " \\\\[2pt]")
     ns = {row.score.n for row in rows}
     count = f"{min(ns)}" if len(ns) == 1 else f"{min(ns)}--{max(ns)}"
     lines += [
@@ -170,22 +174,14 @@ def _with_the_best(row: Row, letters: dict[str, str]) -> bool:
     return mine == "top" or "a" in mine
 
 
-def _tex_score(score: Score | None) -> str:
-    if score is None or score.value is None:
-        return "--"
-    i = score.interval
-    return f"{100 * score.value:.1f}" + (_tex_interval(i) if i else "")
+def _tex_value(score: Score | ClusteredMean | None) -> str:
+    return "--" if score is None or score.value is None else f"${100 * score.value:.1f}$"
 
 
-def _tex_points(row: Row) -> str:
-    if row.gap is None:
-        return "--"
-    i = row.gap.interval
-    return f"{100 * row.gap.value:.1f}" + (_tex_interval(i) if i else "")
-
-
-def _tex_interval(i: Interval) -> str:
-    return f" {{\\scriptsize[${100 * i.low:.1f}$, ${100 * i.high:.1f}$]}}"
+def _tex_interval(score: Score | ClusteredMean | None) -> str:
+    if score is None or score.interval is None:
+        return ""
+    return f"{{\\scriptsize[${100 * score.interval.low:.1f}$, ${100 * score.interval.high:.1f}$]}}"
 
 
 def _tex(text: str) -> str:

@@ -14,10 +14,11 @@ from oodbench.scene import Event, Move, Object, Push, Robot, Say, Scene
 from oodbench.shift import SHIFTS, ShiftSpec
 from oodbench.sim import textures as pictures
 from oodbench.sim.world import World
-from oodbench.suite import Suite
+from oodbench.suite import SUITES, Suite
 from oodbench.task import TASKS, Task
 
 MARGIN = 6
+BANNER = 8  # pictures in a row of the banner
 INK, PAPER = (30, 32, 36), (250, 250, 248)
 
 
@@ -82,6 +83,29 @@ def suite(chosen: Suite, size: int = 144) -> Image.Image:
         return tasks(sorted({e.task for e in plan}), size)
     levels = sorted({e.shift.severity for e in plan} | {0.0})
     return shifts(names, levels[:1] + levels[-3:] if len(levels) > 4 else levels, seed=1, size=size)
+
+
+def banner(size: int = 168) -> Image.Image:
+    """The benchmark at a glance: a row of tasks, and a row an axis of the shifts of core-1 at their worst."""
+    world, families = World("high"), [task for task in TASKS if task.concept is None]
+    row = []
+    for task in families[:BANNER]:
+        world.reset(task.sample(1))
+        row.append((_picture(world, "image", size), f"{task.name}\n{world.scene.instruction.text}"))
+    rows = [row]
+    names = list(dict.fromkeys(e.shift.name for e in SUITES.get("core-1").plan(limit=1)))
+    for axis in ("semantic", "visual", "execution"):
+        row = []
+        for turn, name in enumerate([n for n in names if n.startswith(f"{axis}.")][:BANNER]):
+            able = [task for task in families if SHIFTS.get(name).applies(task)]
+            task = able[(turn + 3) % len(able)]
+            scene = ShiftSpec.parse(name, 5.0).apply(task.sample(2), task=task)
+            world.reset(scene)
+            _wait(world, scene)
+            said = f"\n{scene.instruction.text}" if axis == "semantic" else ""
+            row.append((_picture(world, "image", size), f"{name}{said}"))
+        rows.append(row)
+    return _grid(rows, size)
 
 
 def objects(size: int = 160, columns: int = 8) -> Image.Image:

@@ -15,7 +15,7 @@ from oodbench.errors import RunFolderError
 from oodbench.run import columns
 from oodbench.run.columns import Episodes
 from oodbench.run.folder import read_info
-from oodbench.run.records import AXES, PLAIN
+from oodbench.run.records import AXES, COMPRESSED, PLAIN
 from oodbench.stats.clustered import (
     ClusteredMean,
     by_scene,
@@ -237,8 +237,11 @@ def axis_order(axis: str) -> int:
 
 
 def load(paths: Sequence[Path]) -> list[RunSummary]:
-    """Summaries of run folders. Raises RunFolderError: not a run, no episodes, or runs of different suites."""
-    infos = [(path, read_info(path), columns.read(path / "episodes.jsonl")) for path in paths]
+    """Summaries of run folders, or of leaderboard entries.
+
+    Raises RunFolderError: not a run, no episodes, or runs of different suites.
+    """
+    infos = [(path, read_info(path), _episodes(path)) for path in paths]
     names = Counter(info.get("policy", {}).get("uri", path.name) for path, info, _ in infos)
     found = []
     for path, info, kept in infos:
@@ -251,6 +254,11 @@ def load(paths: Sequence[Path]) -> list[RunSummary]:
         which = ", ".join(f"{run.path} is of {suite_name(run.info)}" for run in suites.values())
         raise RunFolderError(f"runs of different suites cannot stand in one report: {which}")
     return found
+
+
+def _episodes(path: Path) -> Episodes:
+    plain = path / "episodes.jsonl"
+    return columns.read(plain if plain.exists() else plain.with_suffix(plain.suffix + COMPRESSED))
 
 
 def suite_name(info: dict[str, Any]) -> str:
