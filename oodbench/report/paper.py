@@ -175,7 +175,10 @@ def _with_the_best(row: Row, letters: dict[str, str]) -> bool:
 
 
 def _tex_value(score: Score | ClusteredMean | None) -> str:
-    return "--" if score is None or score.value is None else f"${100 * score.value:.1f}$"
+    """Outside of math, which does not become bold, where there is no minus sign."""
+    if score is None or score.value is None:
+        return "--"
+    return f"{100 * score.value:.1f}" if score.value >= 0 else f"${100 * score.value:.1f}$"
 
 
 def _tex_interval(score: Score | ClusteredMean | None) -> str:
