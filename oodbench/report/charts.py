@@ -31,13 +31,20 @@ def _panel(name: str, runs: Sequence[RunSummary]) -> Markup:
     played = [(i, run.label, run.shifts[name]) for i, run in enumerate(runs) if name in run.shifts]
     words = "; ".join(_words(label, shift) for _, label, shift in played)
     lines = "".join(_series(i, label, shift, len(runs)) for i, label, shift in played)
-    half = [s.curve.half for _, _, s in played if s.curve and s.curve.half is not None] if len(runs) == 1 else []
-    note = f' <span class="muted">falls to half at {half[0]:.1f}</span>' if half else ""
+    note = f' <span class="muted">{_note(played[0][2])}</span>' if len(runs) == 1 else ""
     return Markup(
         f'<figure class="panel"><figcaption>{escape(name)}{note}</figcaption>'
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(name)}: {escape(words)}">'
         f"{_axes()}{lines}</svg></figure>"
     )
+
+
+def _note(shift: ShiftSummary) -> str:
+    """What is sure of one curve: that it falls, and where it has lost half."""
+    found = shift.curve
+    if found is None or found.slope is None or found.slope.interval is None or found.slope.interval.low <= 0:
+        return ""
+    return "falls with severity" + (f", to half at {found.half:.1f}" if found.half is not None else "")
 
 
 def _axes() -> str:

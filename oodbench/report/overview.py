@@ -8,14 +8,14 @@ from functools import cached_property
 
 import numpy as np
 
-from oodbench.report.summary import RunSummary, Score, ShiftSummary
+from oodbench.report.summary import RunSummary, Score
 from oodbench.report.tables import think_rows
 from oodbench.run.columns import Episodes, episode_codes
 from oodbench.run.records import PLAIN
 from oodbench.stats.clustered import FEWEST, ClusteredMean, by_scene, scene_codes
 from oodbench.stats.methods import method_mean
 from oodbench.stats.ranks import Ranking, rank
-from oodbench.stats.rates import Interval, Rate
+from oodbench.stats.rates import Rate
 
 MOST_LETTERS = 26  # beyond which letters say nothing to a reader, and only the best group is marked
 KINDS = ("checkpoint", "method", "control")
@@ -36,7 +36,6 @@ class Row:
     gap: ClusteredMean | None
     area: ClusteredMean | None
     worst: tuple[str, Score] | None
-    kept: tuple[float | None, Interval | None]
     episodes: int
     errors: int
     privileged: bool = False
@@ -61,7 +60,7 @@ def row_of(run: RunSummary, kind: str = "checkpoint", **more: object) -> Row:
     return Row(
         name=run.label, kind=kind, score=run.score(headline(run)), axes=run.axes,
         shifts={name: shift.score for name, shift in run.shifts.items()}, gap=run.gap, area=run.area, worst=run.worst,
-        kept=run.kept, episodes=len(run.episodes), errors=run.errors, privileged=run.privileged,
+        episodes=len(run.episodes), errors=run.errors, privileged=run.privileged,
         corrected=_corrected(run), **{"partial": run.partial, **more},  # type: ignore[arg-type]
     )  # fmt: skip
 
@@ -111,7 +110,7 @@ def row_of_method(name: str, runs: Sequence[RunSummary]) -> Row:
         name=name, kind="method", score=score([run.score(headline(run)) for run in runs], masks), axes=axes,
         shifts=shifts, gap=mean([{t: both[:, 0] - both[:, 1] for t, both in run.paired.items()} for run in runs]),
         area=mean([run.areas for run in runs]),
-        worst=(worst, shifts[worst]) if worst else None, kept=(None, None),
+        worst=(worst, shifts[worst]) if worst else None,
         episodes=sum(len(run.episodes) for run in runs), errors=sum(run.errors for run in runs), seeds=len(runs),
         unranked="a mean of checkpoints",
     )  # fmt: skip
@@ -185,12 +184,3 @@ def ordered(rows: Sequence[Row]) -> list[Row]:
         return row.partial, -(row.score.value if row.score.value is not None else -1.0), row.name
 
     return sorted(rows, key=place)
-
-
-def shift_axes(runs: Sequence[RunSummary]) -> dict[str, list[str]]:
-    """The shifts that were played, by axis."""
-    found: dict[str, list[str]] = {}
-    shifts: dict[str, ShiftSummary] = {name: shift for run in runs for name, shift in run.shifts.items()}
-    for name, shift in shifts.items():
-        found.setdefault(shift.axis, []).append(name)
-    return found

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats as oracle
 
 from oodbench.stats.choice import chance_corrected, corrected_interval
-from oodbench.stats.clustered import clustered_mean
+from oodbench.stats.clustered import clustered_mean, clustered_rate
 from oodbench.stats.language import language_use
 from oodbench.stats.rates import Rate, wilson
 from oodbench.stats.severity import area_under
@@ -95,3 +95,17 @@ def test_language_use_of_listeners_and_of_the_deaf():
     assert interval.low < 0.5 < interval.high
     assert language_use([(0.0, 1.0)]) == (None, None)
     assert language_use([]) == (None, None)
+
+
+@given(st.lists(st.integers(0, 8), min_size=12, max_size=40))
+def test_a_score_lies_within_its_interval_and_between_nothing_and_everything(wins):
+    found = clustered_rate({"task": [w / 8 for w in wins]}, 8 * len(wins))
+    assert 0.0 <= found.interval.low <= found.value <= found.interval.high <= 1.0
+
+
+def test_a_score_of_scenes_that_agree_is_worth_its_scenes():
+    found = clustered_rate({"a": [1.0] * 20, "b": [1.0] * 20}, 400)
+    assert found.interval.low == pytest.approx(wilson(40, 40).low, abs=0.01)
+    copied = clustered_rate({"a": [0.0, 1.0] * 20}, 400)
+    alone = clustered_rate({"a": [0.5] * 39 + [0.4]}, 400)
+    assert copied.interval.high - copied.interval.low > 2.5 * (alone.interval.high - alone.interval.low)
