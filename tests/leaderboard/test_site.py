@@ -75,7 +75,7 @@ def by_hand(kept) -> float:
 
 
 def table(text: str, table_id: str) -> list[list[str]]:
-    body = re.search(rf'<table class="board" id="{table_id}">.*?<tbody>(.*?)</tbody>', text, re.DOTALL).group(1)
+    body = re.search(rf'<table class="board" id="{table_id}"[^>]*>.*?<tbody>(.*?)</tbody>', text, re.DOTALL).group(1)
     return [re.findall(r"<t[hd].*?</t[hd]>", row, re.DOTALL) for row in body.split("<tr")[1:]]
 
 
@@ -148,6 +148,43 @@ def test_the_data_behind_the_filters_and_the_downloads_are_the_same_numbers(buil
             (line,) = [line for line in lines if line[0] == name and line[3] == "shift" and line[6] == shift]
             assert float(line[8]) == pytest.approx(numbers["value"], abs=1e-6)
             assert int(line[12]) == len(mine)
+
+
+def test_intervals_areas_and_worst_shifts_are_those_of_the_statistics(built):
+    from oodbench.stats.clustered import clustered_rate
+
+    text = (built / "index.html").read_text()
+    values = json.loads(re.search(r'id="values">(.*?)</script>', text, re.DOTALL).group(1))["core-1"]
+    for cells in table(text, "table-core-1"):
+        name = re.search(r">([a-z0-9.-]+)</a>", cells[0]).group(1)
+        kept = records.read(ROOT / name / "core-1" / entries.EPISODES)
+        shifted = [r for r in kept if r.axis != "id"]
+        scenes: dict[str, dict[int, list[bool]]] = defaultdict(lambda: defaultdict(list))
+        for r in shifted:
+            scenes[r.task][r.seed].append(bool(r.success))
+        rates = {task: [np.mean(cells) for cells in of.values()] for task, of in scenes.items()}
+        interval = clustered_rate(rates, len(shifted)).interval
+        shown = values[name]["all"][1:3]
+        assert shown == ([None, None] if interval is None else pytest.approx([interval.low, interval.high], abs=1e-5))
+        outcome = {(r.task, r.seed, r.shift, r.severity): float(bool(r.success)) for r in kept}
+        areas: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+        for task, seed, shift in {(r.task, r.seed, r.shift) for r in shifted}:
+            at = [outcome[task, seed, "none", 0.0], *(outcome[task, seed, shift, v] for v in (1.0, 3.0, 5.0))]
+            areas[task][seed].append(((at[0] + at[1]) / 2 + (at[1] + at[2]) + (at[2] + at[3])) / 5)
+        area = np.mean([np.mean([np.mean(a) for a in of.values()]) for of in areas.values()])
+        numbers = [float(found) for cell in cells for found in re.findall(r'data-value="([^"]+)"', cell)]
+        assert any(value == pytest.approx(area) for value in numbers)
+        worst = min(by_hand([r for r in shifted if r.shift == shift]) for shift in {r.shift for r in shifted})
+        assert any(value == pytest.approx(worst) for value in numbers)
+
+
+def test_the_site_and_the_report_say_the_same(built, cli):
+    paths = [path for path in entries.entries(ROOT) if path.name == "core-1"]
+    done = cli("report", *paths, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    here = json.loads((built / "data" / "core-1.json").read_text())
+    for site_, report in zip(here, json.loads(done.stdout), strict=True):
+        assert {**report, "policy": "", "run": ""} == {**site_, "policy": "", "run": ""}
 
 
 def test_ranks_and_groups_are_those_of_the_statistics(built):
