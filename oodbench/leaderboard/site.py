@@ -242,7 +242,7 @@ def _policy(name: str, of: Sequence[tuple[Board, Entry]], out: Path) -> None:
     for board, entry in of:
         run = entry.run
         shown = []
-        for path, film in html.films(run):
+        for path, film in sorted(html.films(run), key=lambda found: AXES.index(_axis(found[1].shift))):
             target = out / "videos" / name / board.name / path.name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, target)
@@ -254,6 +254,10 @@ def _policy(name: str, of: Sequence[tuple[Board, Entry]], out: Path) -> None:
             **html.parts([run]),
         })  # fmt: skip
     _write(out / "policies" / f"{name}.html", "policy.html.j2", up="../", title=name, about=about, sections=sections)
+
+
+def _axis(shift: str) -> str:
+    return "id" if shift == "none" else shift.split(".")[0]
 
 
 def _repeat(entry: Entry) -> list[str]:

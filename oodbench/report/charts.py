@@ -15,7 +15,7 @@ from oodbench.report.summary import RunSummary, ShiftSummary
 from oodbench.stats.rates import Interval
 
 WIDTH, HEIGHT = 250, 150
-LEFT, RIGHT, TOP, BOTTOM = 34, 8, 8, 24
+LEFT, RIGHT, TOP, BOTTOM = 42, 8, 8, 24
 HIGHEST = 5.0  # severity
 BANDS = 2  # runs up to which bands are shaded; those of more would cover each other, and are drawn as whiskers
 SERIES = 6  # colours and markers that the style sheet has

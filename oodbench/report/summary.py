@@ -276,13 +276,12 @@ def verdict(run: RunSummary) -> str:
     if ood.value is not None:
         parts.append(f"{'' if parts else 'succeeds '}in {percent(ood.value)} of {ood.n} under shift")
     if run.gap and len(parts) == 2:
-        gap = f"gap {100 * run.gap.value:.1f} points"
+        gap = f"in the same scenes a gap of {100 * run.gap.value:.1f} points"
         if run.gap.interval:
             gap += f", 95 % interval {100 * run.gap.interval.low:.1f} to {100 * run.gap.interval.high:.1f}"
         ratio, sure = run.kept
-        if ratio is not None:
-            gap += f"; it keeps {100 * ratio:.0f} % of its success"
-            gap += f", {100 * sure.low:.0f} to {100 * sure.high:.0f}" if sure else ""
+        if ratio is not None and sure:
+            gap += f"; it keeps {100 * ratio:.0f} % of its success, {100 * sure.low:.0f} to {100 * sure.high:.0f}"
         parts[-1] += f" ({gap})"
     return f"{run.label} {' and '.join(parts)}." if parts else f"{run.label} has no scored episodes."
 

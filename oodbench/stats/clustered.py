@@ -15,6 +15,7 @@ from oodbench.stats.rates import Interval, score_interval, t_quantile
 
 FEWEST = 10  # scenes, not counting all but one of the tasks, below which no interval is given
 RESAMPLES = 10_000
+LEAST_FREE = 5  # degrees of freedom
 _SEED_BITS = 40
 EXACT = 12  # scenes up to which all sign patterns are tried
 _CHUNK = 2_000_000  # numbers drawn at once
@@ -85,7 +86,8 @@ def clustered_rate(
     as would vary as much (Kish 1965, section 8.2; Franco, Little, Louis and Slud 2019, J. Surv. Stat. Methodol. 7).
 
     values: by task, the success rate of each scene. episodes: how many they are of, the most that the interval may be
-    worth. Where all scenes agree, each counts once.
+    worth. Where all scenes agree, each counts once. Where several episodes share a scene, the variance is known only as
+    well as the scenes that hold the rarer outcome tell: the quantile is of t with as many degrees of freedom, but five.
     """
     found = _mean(values, fewest)
     if found is None:
@@ -94,6 +96,9 @@ def clustered_rate(
     if variance is None:
         return ClusteredMean(value, None, scenes)
     worth = float(scenes) if variance == 0 else min(float(episodes), value * (1 - value) / variance)
+    if variance > 0 and scenes < episodes:
+        every = np.concatenate([np.asarray(group, float) for group in values.values()])
+        free = min(free, max(LEAST_FREE, int(min((every > 0).sum(), (every < 1).sum())) - 1))
     z = t_quantile(0.5 + confidence / 2, free)
     return ClusteredMean(value, score_interval(min(max(value, 0.0), 1.0), max(worth, 1.0), z), scenes)
 
