@@ -49,7 +49,7 @@ demo: setup
 browser: $(READY)
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    echo "installing Chromium"; apt-get update -qq; apt-get install -y -qq --no-install-recommends chromium >/dev/null || \
+	    echo "installing Chromium"; apt-get update -qq; apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null || \
 	    echo "Chromium could not be installed: the tests that need it will be skipped"; \
 	  else \
 	    echo "Chromium is missing: the tests that need it will be skipped. Run: sudo apt-get install -y chromium"; \
