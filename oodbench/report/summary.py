@@ -280,7 +280,7 @@ def verdict(run: RunSummary) -> str:
         if run.gap.interval:
             gap += f", 95 % interval {100 * run.gap.interval.low:.1f} to {100 * run.gap.interval.high:.1f}"
         ratio, sure = run.kept
-        if ratio is not None and sure:
+        if ratio is not None and sure and sure.high < 1:
             gap += f"; it keeps {100 * ratio:.0f} % of its success, {100 * sure.low:.0f} to {100 * sure.high:.0f}"
         parts[-1] += f" ({gap})"
     return f"{run.label} {' and '.join(parts)}." if parts else f"{run.label} has no scored episodes."
