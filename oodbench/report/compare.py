@@ -16,10 +16,9 @@ from oodbench.errors import RunFolderError
 from oodbench.report.summary import FAILURES, RunSummary, axis_order, load, percent
 from oodbench.run.columns import Episodes, episode_codes
 from oodbench.run.folder import dig, short
-from oodbench.stats.clustered import clustered_mean, paired_scenes, sign_flip
+from oodbench.stats.clustered import by_scene, clustered_mean, paired_scenes, sign_flip
 from oodbench.stats.multiple import holm
 from oodbench.stats.paired import PairedDifference, difference, pair
-from oodbench.stats.rates import Rate
 
 MUST_AGREE = {  # keys into run.json, and words for them
     ("suite", "sha256"): "suite",
@@ -35,16 +34,17 @@ OUTCOMES = ("success", *reversed(FAILURES))  # from best to worst, by how far an
 
 @dataclass(frozen=True)
 class Row:
-    """A group of cells: all shifted ones, an axis, or a shift; or "gap", the difference of in-distribution - shifted.
+    """A group of cells: all shifted ones, an axis, or a shift; or "gap", in-distribution minus shifted success.
 
-    p: adjusted over the shifts by Holm's method where `what` is a shift. detectable: the difference that so many scenes
-    would have shown with a power of 80 %; None without an interval.
+    a, b: the mean over tasks of the mean over scenes, of the pairs, so that `found` is their difference. p: adjusted
+    over the shifts by Holm's method where `what` is a shift. detectable: the difference that so many scenes would have
+    shown with a power of 80 %; None without an interval.
     """
 
     what: str
     kind: str
-    a: Rate
-    b: Rate
+    a: float
+    b: float
     found: PairedDifference
     p: float
     detectable: float | None
@@ -137,30 +137,46 @@ def _rows(one: Episodes, other: Episodes) -> list[Row]:
     masks = {name: one.shift.is_(name) for name in names}
     order = sorted(names, key=lambda name: (one.axis.codes[np.argmax(masks[name])], name))
     groups += [(name, "shift", masks[name]) for name in order]
-    found = [(what, kind, one.rate(mask), other.rate(mask), difference(one[mask], other[mask]))
-             for what, kind, mask in groups]  # fmt: skip
+    found = [(what, kind, mask, difference(one[mask], other[mask])) for what, kind, mask in groups]
     gap = _gap(one, other)
-    kept = [(what, kind, a, b, d) for what, kind, a, b, d in found if d is not None]
-    adjusted = iter(holm([d.p for _, kind, _, _, d in kept if kind == "shift"]))
+    kept = [(what, kind, mask, d) for what, kind, mask, d in found if d is not None]
+    adjusted = iter(holm([d.p for _, kind, _, d in kept if kind == "shift"]))
     rows = [
-        Row(what, kind, a, b, d, next(adjusted) if kind == "shift" else d.p, _detectable(d))
-        for what, kind, a, b, d in kept
+        Row(
+            what,
+            kind,
+            _mean(one, mask),
+            _mean(other, mask),
+            d,
+            next(adjusted) if kind == "shift" else d.p,
+            _detectable(d),
+        )
+        for what, kind, mask, d in kept
     ]
     return [*rows[:1], *([gap] if gap else []), *rows[1:]]
 
 
+def _mean(episodes: Episodes, mask: np.ndarray) -> float:
+    found = clustered_mean(by_scene(episodes.scene_codes[mask], episodes.success[mask]))
+    assert found is not None
+    return found.value
+
+
 def _gap(one: Episodes, other: Episodes) -> Row | None:
     """The difference of the two in-distribution - shifted gaps, in the scenes that have both."""
-    apart = one.success.astype(np.int64) - other.success
     plain = one.axis.is_("id")
-    paired = paired_scenes(*((one.scene_codes[mask], apart[mask]) for mask in (plain, one.shifted)))
-    values = {task: both[:, 0] - both[:, 1] for task, both in paired.items()}
-    mean = clustered_mean(values)
-    if mean is None:
+
+    def gaps(success: np.ndarray) -> dict[int, np.ndarray]:
+        paired = paired_scenes(*((one.scene_codes[mask], success[mask]) for mask in (plain, one.shifted)))
+        return {task: both[:, 0] - both[:, 1] for task, both in paired.items()}
+
+    values = gaps(one.success.astype(np.int64) - other.success)
+    mean, a, b = (clustered_mean(found) for found in (values, gaps(one.success), gaps(other.success)))
+    if mean is None or a is None or b is None:
         return None
     pairs = len(one) - int(one.axis.is_("control").sum())
     found = PairedDifference(mean.value, mean.interval, sign_flip(values), mean.scenes, pairs, 0, 0)
-    return Row("gap", "gap", Rate(0, 0), Rate(0, 0), found, found.p, _detectable(found))
+    return Row("gap", "gap", a.value, b.value, found, found.p, _detectable(found))
 
 
 def _detectable(found: PairedDifference) -> float | None:
@@ -189,7 +205,7 @@ def tables(found: Comparison) -> list[Table]:
     for row in found.rows:
         d = row.found
         around = f"{_points(d.interval.low)} {_points(d.interval.high)}" if d.interval else "-"
-        rates = [f"{100 * rate.value:.0f}" if rate.value is not None else "-" for rate in (row.a, row.b)]
+        rates = [f"{100 * rate:.0f}" for rate in (row.a, row.b)]
         cells = [
             *rates,
             _points(d.value),
@@ -215,8 +231,8 @@ def as_json(found: Comparison) -> dict[str, Any]:
         {
             "what": row.what,
             "kind": row.kind,
-            "a": row.a.value,
-            "b": row.b.value,
+            "a": row.a,
+            "b": row.b,
             **asdict(row.found),
             "p": row.p,
             "detectable": row.detectable,
@@ -237,17 +253,22 @@ def as_json(found: Comparison) -> dict[str, Any]:
 def markdown(found: Comparison) -> str:
     """The differences as a Markdown table, with the sentences above it."""
     lines = [f"a: {found.a.label}, b: {found.b.label}\n", *(f"{sentence}\n" for sentence in found.sentences())]
-    lines.append("| | a | b | difference | 95 % interval | p | only a | only b | pairs |")
-    lines.append("| --- " + "| ---: " * 8 + "|")
+    lines.append("| | a | b | difference | 95 % interval | p | detectable | only a | only b | pairs |")
+    lines.append("| --- " + "| ---: " * 9 + "|")
     for row in found.rows:
         d = row.found
         around = f"{_points(d.interval.low)} to {_points(d.interval.high)}" if d.interval else "-"
         name = f"`{row.what}`" if row.kind == "shift" else f"**{row.what}**"
+        able = "-" if row.detectable is None else f"{100 * row.detectable:.1f}"
+        only = "| | |" if row.kind == "gap" else f"| {d.only_a} | {d.only_b} |"
         lines.append(
-            f"| {name} | {percent(row.a.value)} | {percent(row.b.value)} | {_points(d.value)} | {around} | {row.p:.3g} "
-            + (f"| | | {d.pairs} |" if row.kind == "gap" else f"| {d.only_a} | {d.only_b} | {d.pairs} |")
+            f"| {name} | {percent(row.a)} | {percent(row.b)} | {_points(d.value)} | {around} | {row.p:.3g} | {able} "
+            f"{only} {d.pairs} |"
         )
-    note = "Points of success, paired by episode; intervals and p by scene, p of shifts adjusted (Holm)."
+    note = (
+        "Points of success, paired by episode; intervals and p by scene, p of shifts adjusted (Holm). Detectable: the "
+        "difference that so many scenes find with a power of 80 %."
+    )
     return "\n".join([*lines, "", note, ""])
 
 
