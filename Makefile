@@ -87,7 +87,7 @@ audit: setup
 docs/leaderboard.png: leaderboard browser
 	chromium --headless --no-sandbox --hide-scrollbars --window-size=1400,1130 --screenshot=$@ file://$(CURDIR)/leaderboard/site/index.html
 
-# The controls' entries on the leaderboard, and docs/controls.md from them. An hour on 2 cores.
+# The controls' entries on the leaderboard, and docs/controls.md from them. Two hours of one core.
 controls: setup
 	for suite in core-1 think-1; do for policy in $(CONTROLS); do \
 	  $(BIN)/oodbench run $$suite --policy $$policy --out runs/board/$$suite/$$policy && \

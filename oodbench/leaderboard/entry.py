@@ -14,7 +14,8 @@ import json
 import re
 import shutil
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
@@ -152,10 +153,7 @@ def submit(run: Path, about: EntryInfo, root: Path, tell: Callable[[str], None] 
         raise SpecError(f"{run}: was played with --no-traces; an entry is replayed from its actions")
     suite = Suite.model_validate(info["suite"]["content"])
     folder = root / about.name / (suite.name + (f"-fresh-{suite.fresh}" if suite.fresh else ""))
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        part.mkdir(parents=True)
+    with replaced(folder) as part:
         lines = b"".join(_compact(record) for record in sorted(kept, key=lambda r: r.key))
         (part / EPISODES).write_bytes(zstandard.ZstdCompressor(level=19).compress(lines))
         (part / RUN).write_text(json.dumps(_portable(info), indent=1) + "\n", encoding="utf-8")
@@ -164,13 +162,26 @@ def submit(run: Path, about: EntryInfo, root: Path, tell: Callable[[str], None] 
         _film(part / "videos", suite, kept, traces)
         hashes = {path.relative_to(part).as_posix(): sha256(path) for path in sorted(part.rglob("*")) if path.is_file()}
         (part / INFO).write_text(_toml(about.model_copy(update={"hashes": hashes})), encoding="utf-8")
+    return folder
+
+
+@contextmanager
+def replaced(folder: Path) -> Iterator[Path]:
+    """A new folder to be filled, which takes the place of `folder` at the end; when that fails, what was there stays.
+
+    Raises OodbenchError when the disk will not take it.
+    """
+    part = folder.with_name(folder.name + ".part")
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        yield part
         shutil.rmtree(folder, ignore_errors=True)
         part.replace(folder)
     except OSError as error:
         raise OodbenchError(f"{folder}: cannot be written ({error.strerror})") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return folder
 
 
 def sampled(keys: Iterable[EpisodeKey], digest: str) -> list[EpisodeKey]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from oodbench.errors import OodbenchError
-from oodbench.leaderboard.entry import Entry
+from oodbench.leaderboard.entry import Entry, replaced
 from oodbench.leaderboard.validate import Checked
 from oodbench.report import html, paper, sheets, summary
 from oodbench.report.overview import KINDS, Row, Standing, headline, ordered, row_of, row_of_method, standing
@@ -127,11 +127,9 @@ def build(
     found = boards(checked)
     if not found:
         raise OodbenchError("no entry is valid: there is nothing to show")
-    part = out.with_name(out.name + ".part")
-    try:
-        shutil.rmtree(part, ignore_errors=True)
+    with replaced(out) as part:
         for folder in ("policies", "suites", "data"):
-            (part / folder).mkdir(parents=True)
+            (part / folder).mkdir()
         templates = Path(html.__file__).parent / "templates"
         for name in COPIED:
             shutil.copy(templates / name, part / name)
@@ -146,12 +144,6 @@ def build(
         for done, (name, of) in enumerate(sorted(by_name.items()), start=1):
             _policy(name, of, part)
             tell("pages", done, len(by_name))
-        shutil.rmtree(out, ignore_errors=True)
-        part.replace(out)
-    except OSError as error:
-        raise OodbenchError(f"{out}: cannot be written ({error.strerror})") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return out / "index.html"
 
 
