@@ -1,4 +1,5 @@
-"""What assets there are: objects and textures, as data. Their geometry is made in sim/shapes.py and sim/textures.py."""
+"""What assets there are: objects and textures, as data. Their geometry is made in sim/shapes.py and sim/textures.py;
+which of them scenes are drawn from is said by pools (pool.py)."""
 
 from __future__ import annotations
 
@@ -136,13 +137,3 @@ def _textures(path: Path) -> TextureAsset:
 OBJECTS: Registry[ObjectAsset] = Registry("object", data_dir("assets") / "objects", _objects)
 TEXTURES: Registry[TextureAsset] = Registry("texture", data_dir("assets") / "textures", _textures)
 GLYPHS: Registry[GlyphSet] = Registry("glyph set", data_dir("assets") / "glyphs", _glyphs, group="oodbench.glyphs")
-
-
-def objects(kind: Kind, split: Split) -> list[ObjectAsset]:
-    """The objects of one kind and split, by name."""
-    return [asset for asset in OBJECTS if asset.kind == kind and asset.split == split]
-
-
-def textures(surface: str, split: Split) -> list[TextureAsset]:
-    """The textures of one split that fit `surface` ("table", "floor" or "wall"), by name."""
-    return [asset for asset in TEXTURES if surface in asset.surface and asset.split == split]

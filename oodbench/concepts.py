@@ -15,6 +15,7 @@ from oodbench import toml
 from oodbench.catalogue import OBJECTS, Kind, ObjectAsset
 from oodbench.errors import SpecError
 from oodbench.paths import data_dir
+from oodbench.pool import standard
 from oodbench.scene import Scene
 
 Concept = Literal["robot", "web", "none"]
@@ -35,7 +36,7 @@ class ConceptFile(BaseModel):
 def concept_file() -> ConceptFile:
     """assets/concepts.toml. Raises SpecError when it does not halve the test things."""
     file = toml.load(data_dir("assets") / "concepts.toml", ConceptFile)
-    wanted = {asset.name for asset in OBJECTS if asset.kind in SPLIT_KINDS and asset.split == "test"}
+    wanted = {asset.name for asset in standard().all_objects() if asset.kind in SPLIT_KINDS and asset.split == "test"}
     listed = [*file.web, *file.none]
     wrong = (wanted ^ set(listed)) | {name for name in listed if listed.count(name) > 1}
     if wrong:
@@ -54,8 +55,8 @@ def concept_of(asset: ObjectAsset) -> Concept:
 
 
 def things(kind: Kind, *concepts: Concept) -> list[ObjectAsset]:
-    """The things of a kind that are of one of `concepts`, by name."""
-    return [asset for asset in OBJECTS if asset.kind == kind and concept_of(asset) in concepts]
+    """The released things of a kind that are of one of `concepts`, by name."""
+    return [asset for asset in standard().all_objects() if asset.kind == kind and concept_of(asset) in concepts]
 
 
 def concept_of_scene(scene: Scene) -> Concept:

@@ -15,6 +15,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from oodbench import closure
 from oodbench.catalogue import Split
 from oodbench.errors import SpecError
 from oodbench.shift import ShiftSpec
@@ -98,5 +99,5 @@ class OodbenchEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
             "final": status.final,
             "ever": status.ever,
             "stages": status.stages,
-            "scene_sha256": self._world.scene.sha256,
+            "closure_sha256": closure.sha256(self._world.scene),
         }

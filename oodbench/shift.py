@@ -17,6 +17,7 @@ import numpy as np
 from oodbench import scene as scenes
 from oodbench.catalogue import Split
 from oodbench.errors import SpecError
+from oodbench.pool import POOLS, STANDARD, Pool
 from oodbench.registry import Registry
 from oodbench.scene import Scene
 from oodbench.seeding import generator
@@ -34,13 +35,15 @@ class Context:
     """What a shift may know besides the scene.
 
     rng: the shift's own stream for this episode. It does not depend on the severity, so that the levels of one episode
-    differ in size and not in kind: draw the same numbers at every severity.
+    differ in size and not in kind: draw the same numbers at every severity. pool: what things and textures are drawn
+    from, those of `split`.
     """
 
     severity: float
     rng: np.random.Generator
     split: Split
     task: Task
+    pool: Pool
 
     @property
     def level(self) -> int:
@@ -74,7 +77,9 @@ class Shift:
     def axis(self) -> str:
         return self.name.split(".")[0]
 
-    def __call__(self, scene: Scene, severity: float, *, task: Task, split: Split = "test") -> Scene:
+    def __call__(
+        self, scene: Scene, severity: float, *, task: Task, split: Split = "test", pool: str = STANDARD
+    ) -> Scene:
         """The scene at `severity`; at 0 the very same object. Raises SpecError outside [0, 5]."""
         if not 0.0 <= severity <= MAX_SEVERITY:
             raise SpecError(f"severity {severity:g} of {self.name}: must be in [0, {MAX_SEVERITY:g}]")
@@ -83,7 +88,7 @@ class Shift:
         if not self.applies(task):
             raise SpecError(f"shift {self.name!r} makes no sense in task {task.name!r}")
         rng = generator(scene.key.namespace, scene.key.task, scene.key.seed, "shift", self.name)
-        return self.rewrite(scene, Context(severity, rng, split, task))
+        return self.rewrite(scene, Context(severity, rng, split, task, POOLS.get(pool)))
 
     def __reduce__(self) -> tuple[Callable[[str], Shift], tuple[str]]:
         """Travels between processes by name: the decorated function's name means the Shift, not the function."""
@@ -186,10 +191,10 @@ class ShiftSpec:
         """All channels that any part may change."""
         return frozenset().union(*(item.channels for item, _ in self.parts))
 
-    def apply(self, scene: Scene, *, task: Task, split: Split = "test") -> Scene:
+    def apply(self, scene: Scene, *, task: Task, split: Split = "test", pool: str = STANDARD) -> Scene:
         """The shifted scene."""
         for item, level in self.parts:
-            scene = item(scene, level, task=task, split=split)
+            scene = item(scene, level, task=task, split=split, pool=pool)
         return scene
 
     def __str__(self) -> str:

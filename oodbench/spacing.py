@@ -76,13 +76,14 @@ def even_levels(distances: np.ndarray) -> tuple[float, ...]:
 
 def measure(name: str, severities: tuple[float, ...], seeds: range = SEEDS, size: int = 128) -> np.ndarray:
     """Mean distance of the pictures at `severities` of shift `name` from the plain ones, (len(severities),)."""
+    from oodbench.pool import standard
     from oodbench.shift import SHIFTS
     from oodbench.sim.world import World
     from oodbench.task import TASKS
 
     world, shift = World("standard"), SHIFTS.get(name)
     found = np.zeros((len(seeds), len(severities)))
-    tasks = [task for task in TASKS if shift.applies(task) and task.concept is None]
+    tasks = [task for task in map(TASKS.get, standard().names("tasks")) if shift.applies(task) and task.concept is None]
     for row, seed in enumerate(seeds):
         task = tasks[seed % len(tasks)]
         plain = task.sample(seed, "spacing")

@@ -15,6 +15,7 @@ from oodbench import toml
 from oodbench.catalogue import Split
 from oodbench.errors import SpecError, UnknownNameError
 from oodbench.paths import data_dir
+from oodbench.pool import POOLS, STANDARD
 from oodbench.registry import Registry
 from oodbench.scene import Scene
 from oodbench.shift import SHIFTS, ShiftSpec
@@ -70,21 +71,22 @@ class Episode:
     def scene(self, suite: Suite) -> Scene:
         """The scene to play: sampled by the task, then shifted."""
         task = TASKS.get(self.task)
-        scene = task.sample(self.seed, suite.namespace)
-        return self.shift.apply(scene, task=task, split=suite.split)
+        scene = task.sample(self.seed, suite.namespace, suite.pool)
+        return self.shift.apply(scene, task=task, split=suite.split, pool=suite.pool)
 
 
 class Suite(_Data):
     """tasks/suites/<name>.toml.
 
-    fresh: salt of other scenes than the public ones, in the same cells; "" in files. A score that was tuned to the
-    public scenes is lower on fresh ones.
+    pool: what its scenes are drawn from, and its patterns stand for (pool.py). fresh: salt of other scenes than the
+    public ones, in the same cells; "" in files. A score that was tuned to the public scenes is lower on fresh ones.
     """
 
     name: str
     version: int
     summary: str
-    split: Split = "test"  # the pool that shifts draw unseen things from
+    pool: str = STANDARD
+    split: Split = "test"  # the part of the pool that shifts draw unseen things from
     protocol: Protocol = Protocol()
     cells: tuple[Cells, ...]
     fresh: str = ""
@@ -113,14 +115,14 @@ class Suite(_Data):
         So the cells of one seed follow each other (they share a compiled model), and any prefix is balanced over cells.
         limit: at most so many episodes a cell. seed_offset: added to every seed.
         """
-        blocks = []
+        blocks, pool = [], POOLS.get(self.pool)
         for block in self.cells:
             specs = [
                 ShiftSpec.parse(name, severity)
-                for name in _expand("shift", block.shifts, [*SHIFTS.names(), "none"])
+                for name in _expand("shift", block.shifts, [*pool.names("shifts"), "none"], SHIFTS.names())
                 for severity in (block.severities or (None,))
             ]
-            tasks = _expand("task", block.tasks, TASKS.names())
+            tasks = _expand("task", block.tasks, pool.names("tasks"), TASKS.names())
             blocks.append((tasks, specs, block.episodes if limit is None else min(limit, block.episodes)))
         most = max((episodes for _, _, episodes in blocks), default=0)
         plan: dict[tuple[str, str, float, int], Episode] = {}
@@ -137,18 +139,22 @@ class Suite(_Data):
         return list(plan.values())
 
 
-def _expand(kind: str, patterns: Iterable[str], names: list[str]) -> list[str]:
-    """Names that match the patterns, in the order of the patterns. Compositions ("a+b") stand for themselves."""
+def _expand(kind: str, patterns: Iterable[str], names: Iterable[str], others: Iterable[str] = ()) -> list[str]:
+    """Those of `names` that match the patterns, in the order of the patterns.
+
+    Compositions ("a+b"), paths and the names of `others` stand for themselves.
+    """
+    names, others = sorted(names), set(others)
     found: dict[str, None] = {}
     for pattern in patterns:
-        if any(sign in pattern for sign in "+@") or pattern.endswith(".toml"):
+        if any(sign in pattern for sign in "+@") or pattern.endswith(".toml") or pattern in others:
             matches = [pattern]
         else:
-            matches = fnmatch.filter(sorted(names), pattern)
+            matches = fnmatch.filter(names, pattern)
             if pattern == "*" and kind == "shift":
                 matches = [name for name in matches if name != "none"]
         if not matches:
-            raise UnknownNameError(kind, pattern, names)
+            raise UnknownNameError(kind, pattern, {*names, *others})
         found.update(dict.fromkeys(matches))
     return list(found)
 

@@ -9,9 +9,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from oodbench import toml
-from oodbench.catalogue import GLYPHS, OBJECTS, Kind, ObjectAsset, Split, objects, textures
+from oodbench.catalogue import GLYPHS, OBJECTS, Kind, ObjectAsset, Split
 from oodbench.errors import SpecError
 from oodbench.paths import data_dir
+from oodbench.pool import POOLS, STANDARD, Pool
 from oodbench.registry import Registry
 from oodbench.scene import (
     Camera,
@@ -95,11 +96,12 @@ class Role(_Data):
     max_radius: float = 1.0
     joint: tuple[float, float] = (0.0, 0.0)  # range of the initial position of its joint, as shares of the range
 
-    def candidates(self, split: Split) -> list[ObjectAsset]:
+    def candidates(self, split: Split, pool: Pool) -> list[ObjectAsset]:
         """The objects of a split that may play this role, by name."""
         if self.asset:
             return [OBJECTS.get(self.asset)]
-        return [asset for asset in objects(self.kind, split) if self.min_radius <= asset.radius <= self.max_radius]
+        things = pool.objects_of(self.kind, split)
+        return [asset for asset in things if self.min_radius <= asset.radius <= self.max_radius]
 
 
 class Wording(_Data):
@@ -177,22 +179,37 @@ class Task(_Data):
                 raise ValueError(f"wording: {wording.text!r} names no role: {error}") from error
         return self
 
-    def sample(self, seed: int, namespace: str = NAMESPACE) -> Scene:
+    def sample(self, seed: int, namespace: str = NAMESPACE, pool: str = STANDARD) -> Scene:
         """The in-distribution scene of `seed`: train objects, train wordings, train surfaces, the standard view.
 
         Every group of draws has a stream of its own, named by (namespace, task, seed).
+
+        Args:
+            seed: Any number from 0.
+            namespace: Of the random streams; suites have their own.
+            pool: What objects and textures are drawn from.
+
+        Returns:
+            The same scene for the same arguments, whatever else is installed.
+
+        Raises:
+            UnknownNameError: There is no such pool.
+            SpecError: The pool has no object for a role, or the roles' regions leave no room.
         """
+        things = POOLS.get(pool)
         key = Key(namespace=namespace, task=self.name, seed=seed)
         wording = self._stream(key, "wording").choice([w.text for w in self.wording if w.split == "train"])
         surfaces = {
-            name: Surface(texture=self._stream(key, "surface", name).choice([t.name for t in textures(name, "train")]))
+            name: Surface(
+                texture=self._stream(key, "surface", name).choice([t.name for t in things.textures_of(name, "train")])
+            )
             for name in ("table", "floor", "wall")
         }
         scene = Scene(
             key=key,
             instruction=Instruction(text="", wording=""),
             goal=self._goal(seed),
-            objects=self._faces(key, self._layout(key, self._assets(key))),
+            objects=self._faces(key, self._layout(key, self._assets(key, things))),
             surfaces=Surfaces(**surfaces),
             lights=LIGHTS,
             cameras=CAMERAS,
@@ -264,10 +281,10 @@ class Task(_Data):
     def _stream(key: Key, *name: str) -> np.random.Generator:
         return generator(key.namespace, key.task, key.seed, *name)
 
-    def _assets(self, key: Key) -> dict[str, ObjectAsset]:
+    def _assets(self, key: Key, things: Pool) -> dict[str, ObjectAsset]:
         chosen: dict[str, ObjectAsset] = {}
         for role in self.role:
-            pool = role.candidates("train")
+            pool = role.candidates("train", things)
             if role.different:
                 pool = [asset for asset in pool if _differ(asset, chosen[role.different])]
             if not pool:

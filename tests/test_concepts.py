@@ -8,6 +8,7 @@ from oodbench import concepts
 from oodbench.catalogue import OBJECTS
 from oodbench.concepts import CONCEPTS, SPLIT_KINDS, concept_file, concept_of, concept_of_scene, things
 from oodbench.errors import SpecError
+from oodbench.pool import standard
 from oodbench.shift import ShiftSpec
 from oodbench.suite import SUITES, Episode
 
@@ -15,7 +16,7 @@ from oodbench.suite import SUITES, Episode
 def test_every_thing_is_of_one_concept_split() -> None:
     for kind in SPLIT_KINDS:
         found = [asset.name for concept in CONCEPTS for asset in things(kind, concept)]
-        assert sorted(found) == sorted(asset.name for asset in OBJECTS if asset.kind == kind)
+        assert sorted(found) == sorted(asset.name for asset in standard().all_objects() if asset.kind == kind)
         assert {asset.split for asset in things(kind, "robot")} == {"train"}
         assert {asset.split for asset in things(kind, "none")} == {"test"}
         assert things(kind, "web")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from oodbench.catalogue import objects
+from oodbench.pool import standard
 from oodbench.shift import SHIFTS
 from oodbench.suite import SUITES
 from oodbench.task import TASKS
@@ -20,8 +20,9 @@ def test_the_readmes_counts_are_true():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     counts = re.search(r"(\d+) train and (\d+) test objects, (\d+) and (\d+)\s+receptacles", text).groups()
     train, test, near, far = map(int, counts)
-    assert (train, test) == (len(objects("object", "train")), len(objects("object", "test")))
-    assert (near, far) == (len(objects("receptacle", "train")), len(objects("receptacle", "test")))
+    count = lambda kind, split: len(standard().objects_of(kind, split))  # noqa: E731
+    assert (train, test) == (count("object", "train"), count("object", "test"))
+    assert (near, far) == (count("receptacle", "train"), count("receptacle", "test"))
     core = re.search(r"(\d+) tasks, (\d+) shifts, severities 1, 3, 5, (\d+) episodes", text).groups()
     plan = SUITES.get("core-1").plan()
     shifts = {episode.shift.name for episode in plan} - {"none"}

@@ -31,8 +31,8 @@ def test_runs_under_async_vector_env_with_the_scenes_of_a_single_one():
         single = make()
         observation, info = single.reset(seed=4)
         assert np.array_equal(observations["image"][1], observation["image"])
-        assert infos["scene_sha256"][1] == info["scene_sha256"]
-        assert infos["scene_sha256"][0] != infos["scene_sha256"][1]
+        assert infos["closure_sha256"][1] == info["closure_sha256"]
+        assert infos["closure_sha256"][0] != infos["closure_sha256"][1]
         actions = np.full((2, 7), 0.1, np.float32)
         stepped, *_ = vector.step(actions)
         assert np.array_equal(stepped["state"][1], single.step(actions[1])[0]["state"])

@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from oodbench.catalogue import GLYPHS, OBJECTS, ObjectAsset, objects, textures
+from oodbench.catalogue import GLYPHS, OBJECTS, ObjectAsset
 from oodbench.concepts import Concept, things
 from oodbench.demos.frames import shrink
 from oodbench.errors import RunFolderError, SpecError
+from oodbench.pool import standard
 from oodbench.progress import Meter
 from oodbench.scene import Camera, Goal, Instruction, Key, Object, Robot, Scene, Surface, Surfaces, Timing
 from oodbench.seeding import generator
@@ -175,7 +176,7 @@ def _choose(plan: PicturePlan, index: int) -> list[tuple[ObjectAsset, str | None
             face = [glyphs.name, name, *([variants[rng.integers(len(variants))]] if variants else [])]
             chosen.append((OBJECTS.get("board"), "/".join(face)))
     else:
-        chosen += [(a, None) for a in some(objects("block", "train"), 1)]
+        chosen += [(a, None) for a in some(standard().objects_of("block", "train"), 1)]
     return chosen
 
 
@@ -198,7 +199,7 @@ def _scene(plan: PicturePlan, index: int, j: int, chosen: list[tuple[ObjectAsset
     table = generator("pictures", plan.stream, index, "table", j // 5)
     surfaces = {}
     for name in ("table", "floor", "wall"):
-        pool = [*textures(name, "train"), *textures(name, "dev")]
+        pool = [*standard().textures_of(name, "train"), *standard().textures_of(name, "dev")]
         surfaces[name] = Surface(texture=pool[table.integers(len(pool))].name)
     lights = LIGHTS.but(
         ambient=tuple(np.clip(np.array(LIGHTS.ambient) * rng.uniform(0.6, 1.4), 0, 1)),

@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from oodbench.catalogue import GLYPHS, OBJECTS, ObjectAsset, objects
+from oodbench.catalogue import GLYPHS, OBJECTS, ObjectAsset
 from oodbench.concepts import concept_of, things
 from oodbench.errors import RunFolderError
+from oodbench.pool import standard
 from oodbench.progress import Meter
 from oodbench.seeding import generator
 from oodbench.task import TASKS
@@ -54,8 +55,9 @@ Maker = Callable[[list[Thing], np.random.Generator], Question | None]
 
 def vocabulary() -> Vocabulary:
     """The words of the training wordings, of everything in C_robot and C_web, and of the questions."""
-    texts = [wording.text for task in TASKS for wording in task.wording if wording.split in ("train", "dev")]
-    texts += [word for task in TASKS for option in task.option for word in option.words.values()]
+    tasks = [TASKS.get(name) for name in standard().names("tasks")]
+    texts = [wording.text for task in tasks for wording in task.wording if wording.split in ("train", "dev")]
+    texts += [word for task in tasks for option in task.option for word in option.words.values()]
     for asset in _known():
         texts += [asset.label, *asset.synonyms, asset.category, asset.affordance, asset.hint, asset.colour]
     for name in GLYPH_SETS:
@@ -82,7 +84,7 @@ def answers() -> tuple[str, ...]:
 def _known() -> list[ObjectAsset]:
     kept = [asset for kind in ("object", "receptacle") for asset in things(kind, "robot", "web")]
     for kind in ("block", "container", "puck", "zone", "button", "knob", "cabinet"):
-        kept += objects(kind, "train")
+        kept += standard().objects_of(kind, "train")
     return kept
 
 

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from oodbench import closure
 from oodbench.demos.store import NAMESPACE, Demo, DemoPlan, DemoStore
+from oodbench.errors import RunFolderError
 from oodbench.expert import Expert
 from oodbench.policies.base import EpisodeInfo
 from oodbench.progress import Meter
@@ -68,9 +70,9 @@ def record(task: str, seed: int, plan: DemoPlan, world: World) -> Demo:
         executed.append(action)
         world.step(action)
     if not world.status.settled:
-        return Demo(task, seed, False, scene.sha256, world.outcome_sha256())
+        return Demo(task, seed, False, closure.sha256(scene), world.outcome_sha256())
     arrays = (np.array(executed), np.array(labels), np.array(states))
-    return Demo(task, seed, True, scene.sha256, world.outcome_sha256(), scene, *arrays)
+    return Demo(task, seed, True, closure.sha256(scene), world.outcome_sha256(), scene, *arrays)
 
 
 def record_all(path: Path, plan: DemoPlan, workers: int = 2) -> DemoStore:
@@ -79,6 +81,11 @@ def record_all(path: Path, plan: DemoPlan, workers: int = 2) -> DemoStore:
         TASKS.get(task)  # a misspelt one is named before the folder is made
     store = DemoStore(path)
     there = store.adopt(plan)
+    for (task, seed), recorded in there.items():
+        if closure.sha256(demo_scene(task, seed, plan.light)) != recorded:
+            raise RunFolderError(
+                f"{path}: {task}/{seed} is another scene now (its task or an asset was changed); give another folder"
+            )
     wanted = [(task, seed) for seed in range(plan.episodes) for task in plan.tasks]
     todo = [key for key in wanted if key not in there]
     if not todo:

@@ -20,6 +20,7 @@ from typing import IO, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from oodbench import closure
 from oodbench.errors import RunFolderError, nearest
 from oodbench.run import provenance
 from oodbench.scene import Scene
@@ -62,7 +63,7 @@ class Demo:
     task: str
     seed: int
     success: bool
-    scene_sha256: str
+    closure_sha256: str
     outcome_sha256: str
     scene: Scene | None = None  # None, and no steps, where the expert failed
     executed: np.ndarray = field(default_factory=lambda: np.zeros((0, 7), np.float32))
@@ -79,7 +80,7 @@ class Demo:
             "task": self.task,
             "seed": self.seed,
             "success": self.success,
-            "scene_sha256": self.scene_sha256,
+            "closure_sha256": self.closure_sha256,
             "outcome_sha256": self.outcome_sha256,
             "steps": len(self),
             "scene": json.loads(self.scene.canonical_json()) if self.scene else None,
@@ -95,9 +96,9 @@ class Demo:
         table = np.frombuffer(raw, "<f4").reshape(fields["steps"], sum(COLUMNS))
         executed, labels, states = np.split(table, np.cumsum(COLUMNS)[:-1], axis=1)
         scene = Scene.model_validate(fields["scene"]) if fields["scene"] else None
-        if scene is not None and scene.sha256 != fields["scene_sha256"]:
-            raise ValueError("the scene is not the one that its hash names")
-        known = {name: fields[name] for name in ("task", "seed", "success", "scene_sha256", "outcome_sha256")}
+        if scene is not None and closure.sha256(scene) != fields["closure_sha256"]:
+            raise ValueError("its scene, or an asset that the scene shows, is not what it was when it was recorded")
+        known = {name: fields[name] for name in ("task", "seed", "success", "closure_sha256", "outcome_sha256")}
         return cls(**known, scene=scene, executed=executed, labels=labels, states=states)
 
 
@@ -124,13 +125,12 @@ class DemoStore:
     def plan(self) -> DemoPlan:
         return DemoPlan.model_validate(self.info["plan"])
 
-    def adopt(self, plan: DemoPlan) -> set[tuple[str, int]]:
-        """Begin, or go on: the (task, seed) that are there already.
+    def adopt(self, plan: DemoPlan) -> dict[tuple[str, int], str]:
+        """Begin, or go on: the (task, seed) that are there already, and the hashes of their closures.
 
         A larger number of episodes, or more tasks, go on with what is there; anything else must be as it was.
         """
         wanted = {"format": FORMAT, "plan": plan.model_dump(mode="json"), "versions": provenance.versions()}
-        wanted["assets_sha256"] = provenance.assets_sha256()
         if (self.path / "demos.json").exists():
             self._refuse_other(wanted)
         self._cut_torn_line()
@@ -139,7 +139,7 @@ class DemoStore:
             (self.path / "demos.json").write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
         except OSError as error:
             raise RunFolderError(f"{self.path}: cannot be written ({error.strerror})") from error
-        return {(fields["task"], fields["seed"]) for fields in self._fields()}
+        return {(fields["task"], fields["seed"]): fields["closure_sha256"] for fields in self._fields()}
 
     def append(self, demo: Demo, file: IO[str]) -> None:
         try:
@@ -209,5 +209,3 @@ class DemoStore:
                 raise RunFolderError(
                     f"{self.path}: was recorded with {name} {old['versions'].get(name)}; give another folder"
                 )
-        if old["assets_sha256"] != wanted["assets_sha256"]:
-            raise RunFolderError(f"{self.path}: was recorded with other tasks or assets; give another folder")

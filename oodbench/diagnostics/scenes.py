@@ -20,6 +20,7 @@ from oodbench.concepts import CONCEPTS, Concept, things
 from oodbench.errors import SpecError
 from oodbench.expert import Expert
 from oodbench.policies.base import EpisodeInfo
+from oodbench.pool import standard
 from oodbench.progress import Meter
 from oodbench.scene import Scene
 from oodbench.seeding import generator
@@ -84,7 +85,7 @@ def probe_scene(concept: Concept, index: int) -> tuple[Scene, str]:
     first = pool[index % len(pool)]  # every thing in turn, so that labels are balanced
     others = [a for a in pool if a.colour != first.colour and a.category != first.category]
     scene = scene.replace_object("target", asset=first.name)
-    context = Context(0.0, rng, "test", task)
+    context = Context(0.0, rng, "test", task, standard())
     region = task.handled.region
 
     def reachable(item: Any) -> bool:

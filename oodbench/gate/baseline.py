@@ -25,7 +25,7 @@ from oodbench.suite import SUITES, Episode, Suite
 FORMAT = 1
 FIRST_SEED = 100_000  # the seeds of suites themselves begin at 0
 SHIFTS_SHARE = 0.2  # of alpha, for the shifts one by one; the rest is for the mean of the suite
-DIGITS = 12  # of a scene's hash that are kept
+DIGITS = 12  # of a closure's hash that are kept
 
 
 class _Data(BaseModel):
@@ -82,16 +82,16 @@ class GatePlan(_Data):
 
 
 class Baseline(_Data):
-    """A committed baseline. success: "1" and "0" in the plan's order. scenes: the beginnings of the scenes' hashes."""
+    """A committed baseline. success: "1" and "0" in the plan's order. closures: the beginnings of the hashes of
+    the episodes' closures."""
 
     format: int = FORMAT
     plan: GatePlan
     policy: dict[str, Any]
     versions: dict[str, str]
-    assets_sha256: str
     created: str
     success: str
-    scenes: tuple[str, ...]
+    closures: tuple[str, ...]
     sha256: str = ""
 
     @property
@@ -120,7 +120,7 @@ class Baseline(_Data):
             raise SpecError(f"{path}: not a baseline of `oodbench baseline` ({str(error).splitlines()[0]})") from None
         if found.sha256 != found._digest():
             raise SpecError(f"{path}: was changed after it was written (its checksum does not fit)")
-        if len(found.success) != found.plan.episodes or len(found.scenes) != found.plan.episodes:
+        if len(found.success) != found.plan.episodes or len(found.closures) != found.plan.episodes:
             raise SpecError(f"{path}: holds {len(found.success)} outcomes for a plan of {found.plan.episodes}")
         return found
 
@@ -131,7 +131,6 @@ class Baseline(_Data):
         for what, then, now in (
             ("suite", self.plan.suite_sha256, suite.sha256),
             *((name, self.versions.get(name), here.get(name)) for name in ("oodbench", *provenance.PHYSICS)),
-            ("tasks and assets", self.assets_sha256, provenance.assets_sha256()),
         ):
             if then != now:
                 raise SpecError(
@@ -146,14 +145,14 @@ class Baseline(_Data):
 
 
 def outcomes(records: Sequence[EpisodeRecord], order: Sequence[Episode]) -> tuple[str, tuple[str, ...]]:
-    """(success, scenes) of a Baseline from its records. Raises SpecError when one is missing or ended in an error."""
+    """(success, closures) of a Baseline from its records. Raises SpecError when one is missing or ended in an error."""
     by_key = {record.key: record for record in records}
-    bits, scenes = [], []
+    bits, closures = [], []
     for episode in order:
         record = by_key.get(episode.key)
-        if record is None or record.success is None or record.scene_sha256 is None:
+        if record is None or record.success is None or record.closure_sha256 is None:
             said = record.error if record else "it was not played"
             raise SpecError(f"a baseline needs every episode; {'/'.join(map(str, episode.key))}: {said}")
         bits.append("1" if record.success else "0")
-        scenes.append(record.scene_sha256[:DIGITS])
-    return "".join(bits), tuple(scenes)
+        closures.append(record.closure_sha256[:DIGITS])
+    return "".join(bits), tuple(closures)

@@ -15,6 +15,7 @@ from oodbench.gate.baseline import DIGITS, Baseline, GatePlan, outcomes
 from oodbench.policies.loading import load_policy
 from oodbench.run import provenance
 from oodbench.run.folder import RunFolder
+from oodbench.run.plan import PlanFile
 from oodbench.run.pool import Job, Setup, play_all
 from oodbench.run.records import EpisodeRecord
 from oodbench.run.runner import EPISODE_SECONDS, Listener, Quiet, evaluate_plan
@@ -117,11 +118,11 @@ def make_baseline(
     order = plan.order(suite)
     folder = run or out.with_suffix(".run")
     kept = evaluate_plan(policy, suite, order, out=folder, workers=workers, envs=envs, listener=listener)
-    success, scenes = outcomes(kept.records(), order)
+    success, closures = outcomes(kept.records(), order)
     info = kept.info["policy"]
     found = Baseline(
         plan=plan, policy={key: info.get(key) for key in ("uri", "name", "files", "metadata") if info.get(key)},
-        versions=provenance.versions(), assets_sha256=provenance.assets_sha256(), success=success, scenes=scenes,
+        versions=provenance.versions(), success=success, closures=closures,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )  # fmt: skip
     found.write(out)
@@ -150,7 +151,9 @@ def check(
     decider = Decider(baseline, order)
     listener = listener or Quiet()
     folder = RunFolder(run)
-    with folder.begin(suite, loaded, order):
+    planned = PlanFile.of(suite, order, listener.planning)
+    decider.refuse_other_scenes(planned)
+    with folder.begin(suite, loaded, planned):
         done = {record.key: record for record in folder.records() if not record.error}
         decided = decider.hear(done.values())
         listener.start(folder.path, len(order), list(done.values()))
@@ -179,6 +182,13 @@ def check(
     return decider.verdict(policy)
 
 
+def _other_scene(key: tuple[str, str, float, int]) -> SpecError:
+    return SpecError(
+        f"not comparable: {'/'.join(map(str, key))} is another scene than the baseline's; make a new one with "
+        "`oodbench baseline`"
+    )
+
+
 @dataclass
 class Decider:
     """Takes outcomes in any order, and decides on the complete prefix of the plan."""
@@ -199,6 +209,12 @@ class Decider:
         self._better = BettingTest(plan.margin)
         self._shifts: dict[str, BettingTest] = defaultdict(lambda: BettingTest(0.0, sign=-1))
         self._names = sorted({episode.shift.name for episode in self.order})
+
+    def refuse_other_scenes(self, planned: PlanFile) -> None:
+        """Raises SpecError, before anything is played, when an episode is not the one that the baseline played."""
+        for episode, closure, then in zip(self.order, planned.closures, self.baseline.closures, strict=True):
+            if (closure or "")[:DIGITS] != then:
+                raise _other_scene(episode.key)
 
     def hear(self, records: Iterable[EpisodeRecord]) -> bool:
         """Returns whether the gate is decided. Raises SpecError when a scene is not the baseline's, and
@@ -229,11 +245,8 @@ class Decider:
                     f"{self._errors} of the first {place + 1} episodes ended in errors, the last with: {record.error}"
                 )
             return
-        if (record.scene_sha256 or "")[:DIGITS] != self.baseline.scenes[place]:
-            raise SpecError(
-                f"not comparable: {'/'.join(map(str, record.key))} is another scene than the baseline's; make a new "
-                "one with `oodbench baseline`"
-            )
+        if (record.closure_sha256 or "")[:DIGITS] != self.baseline.closures[place]:
+            raise _other_scene(record.key)
         plan = self.baseline.plan
         difference = int(self.baseline.success[place]) - int(record.success)
         self._differences.append(difference)

@@ -20,6 +20,7 @@ from vla_eval.specs import (
     DimSpec,
 )
 
+from oodbench import closure
 from oodbench.errors import SpecError
 from oodbench.policies.conventions import observe, to_actions
 from oodbench.policies.spec import preset as preset_spec
@@ -94,7 +95,7 @@ class OODBenchmark(StepBenchmark):
             self._world.step(one)
         self._record_frame()
         done = self._success or self._world.steps >= self._world.scene.timing.horizon
-        info = {"success": self._success, "scene_sha256": self._world.scene.sha256}
+        info = {"success": self._success, "closure_sha256": closure.sha256(self._world.scene)}
         return StepResult(observe(self._world, self._spec), float(self._success), done, info)
 
     def make_obs(self, raw_obs: Seen, task: dict[str, Any]) -> dict[str, Any]:

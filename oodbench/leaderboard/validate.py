@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from oodbench import closure
 from oodbench.errors import OodbenchError, nearest
 from oodbench.leaderboard.entry import EPISODES, INFO, Entry, read, sampled, sha256
 from oodbench.run import provenance, records, trace
@@ -138,8 +139,6 @@ def _suite(entry: Entry) -> Iterator[str]:
     for name in provenance.PHYSICS:
         if then.get(name) != here.get(name):
             yield f"it was played with {name} {then.get(name)}; the board is of {here.get(name)}"
-    if info.get("assets_sha256") != provenance.assets_sha256():
-        yield "it was played with other tasks, assets or robots"
     privileged = bool(info.get("policy", {}).get("privileged"))
     if privileged and entry.about.row != "control":
         yield "its policy sees the true state; only a control may"
@@ -206,7 +205,7 @@ def _exposure(entry: Entry) -> Iterator[str]:
 def _scenes(entry: Entry, kept: Sequence[EpisodeRecord]) -> Iterator[str]:
     suite = entry.suite
     for record in sorted(kept, key=lambda r: r.key)[:: max(1, len(kept) // SCENES)]:
-        if _scene_sha256(suite.fresh, suite.name, record.key) != record.scene_sha256:
+        if _scene_sha256(suite.fresh, suite.name, record.key) != record.closure_sha256:
             yield f"{_name(record.key)} was played in another scene"
             return
 
@@ -221,7 +220,7 @@ def _planned(name: str) -> frozenset[EpisodeKey]:
 def _scene_sha256(fresh: str, name: str, key: EpisodeKey) -> str:
     """Of an episode of a suite that oodbench ships; entries share most of them."""
     suite = SUITES.get(name).model_copy(update={"fresh": fresh})
-    return Episode(key[0], ShiftSpec.parse(key[1], key[2]), key[3]).scene(suite).sha256
+    return closure.sha256(Episode(key[0], ShiftSpec.parse(key[1], key[2]), key[3]).scene(suite))
 
 
 def _plausible(entry: Entry, expert: Entry | None) -> Iterator[str]:

@@ -25,8 +25,6 @@ MUST_AGREE = {  # keys into run.json, and words for them
     ("protocol",): "protocol",
     ("real_time",): "setting of --real-time",
     ("versions", "mujoco"): "MuJoCo version",
-    ("versions", "numpy"): "numpy version",
-    ("assets_sha256",): "tasks and assets",
 }
 POWER, ALPHA = 0.8, 0.05  # of the detectable difference that is shown
 OUTCOMES = ("success", *reversed(FAILURES))  # from best to worst, by how far an episode got

@@ -166,7 +166,6 @@ def provenance(run: RunSummary) -> list[tuple[str, str]]:
         ("suite", f"{suite_name(info)}, sha256 {suite.get('sha256', '?')}, split {suite.get('split', '?')}"),
         ("protocol", ", ".join(f"{k}: {v}" for k, v in info.get("protocol", {}).items())),
         ("real time", _real_time(run)),
-        ("tasks and assets", f"sha256 {info.get('assets_sha256', '?')}"),
         ("versions", versions),
         ("commit", f"{git['commit']}{' with changes' if git.get('dirty') else ''}" if git.get("commit") else "-"),
         (

@@ -36,7 +36,7 @@ class _Line(msgspec.Struct, gc=False):
     choice: str | None = None
     habit: bool | None = None
     steps: int = 0
-    scene_sha256: str | None = None
+    closure_sha256: str | None = None
     slowest_answer: float = 0.0
     waited: int | None = None
     video: str | None = None
@@ -138,7 +138,7 @@ class Episodes:
             severity=np.array(column("severity"), np.float64), seed=np.array(column("seed"), np.int64),
             success=numbers("success", np.int8, -1), failure=Names.of(column("failure")),
             choice=Names.of(column("choice")), habit=numbers("habit", np.int8, -1),
-            steps=np.array(column("steps"), np.int32), scene=_bits(column("scene_sha256")),
+            steps=np.array(column("steps"), np.int32), scene=_bits(column("closure_sha256")),
             slowest_answer=np.array(column("slowest_answer"), np.float32), waited=numbers("waited", np.int32, -1),
             films=tuple(Film(i, r.video, r.instruction or "") for i, r in enumerate(rows) if r.video),
         )  # fmt: skip

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from oodbench import closure
 from oodbench.errors import OodbenchError, PolicyError
 from oodbench.policies.base import ACTION_SIZE, EpisodeInfo, PolicySpec, ask
 from oodbench.policies.conventions import observe, to_actions
@@ -169,7 +170,7 @@ def scene_turns(
     tape: Tape | None = None,
 ) -> Turns:
     """The turns of an episode in `scene`; the record is `base`, filled in."""
-    base = base.model_copy(update={"scene_sha256": scene.sha256, "instruction": scene.instruction.text})
+    base = base.model_copy(update={"closure_sha256": closure.sha256(scene), "instruction": scene.instruction.text})
     clock = _Clock()
     film = Film(film_path) if film_path else None
     try:

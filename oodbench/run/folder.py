@@ -5,20 +5,20 @@ from __future__ import annotations
 import contextlib
 import datetime
 import fcntl
-import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from oodbench.errors import RunFolderError
 from oodbench.policies.loading import LoadedPolicy
 from oodbench.run import provenance, records
+from oodbench.run.plan import PlanFile
 from oodbench.run.pool import Facts
 from oodbench.run.records import EpisodeKey, EpisodeRecord
-from oodbench.suite import Episode, Suite
+from oodbench.suite import Suite
 
 FORMAT = 1
 COMPARED = {  # what a resumed run must share with its beginning: keys into run.json, and words for it
@@ -29,7 +29,6 @@ COMPARED = {  # what a resumed run must share with its beginning: keys into run.
     ("real_time",): "setting of --real-time",
     ("versions", "mujoco"): "MuJoCo version",
     ("versions", "oodbench"): "oodbench version",
-    ("assets_sha256",): "tasks and assets",
 }
 
 
@@ -50,9 +49,7 @@ class RunFolder:
         return self.path / "videos"
 
     @contextlib.contextmanager
-    def begin(
-        self, suite: Suite, policy: LoadedPolicy, plan: Sequence[Episode], real_time: bool = False
-    ) -> Iterator[RunFolder]:
+    def begin(self, suite: Suite, policy: LoadedPolicy, plan: PlanFile, real_time: bool = False) -> Iterator[RunFolder]:
         """Create the folder, or take up the run that is in it, for as long as the context lasts.
 
         Raises RunFolderError: it belongs to another plan, policy or version (and what differs), another process is
@@ -120,33 +117,42 @@ class RunFolder:
         lock.write(str(os.getpid()))
         lock.flush()
 
-    def _adopt(self, wanted: dict[str, Any], plan: Sequence[Episode]) -> None:
+    def _adopt(self, wanted: dict[str, Any], plan: PlanFile) -> None:
         existing = self.path / "run.json"
         if existing.exists() and self.records():
             self.info = read_info(self.path)
-            self._refuse_other(wanted)
+            self._refuse_other(wanted, plan)
         elif not existing.exists() and self.episodes_path.exists():
             raise RunFolderError(f"{self.path}: holds episodes but no run.json; give another --out")
         else:
             try:
-                (self.path / "plan.jsonl").write_text(plan_text(plan), encoding="utf-8")
+                (self.path / "plan.jsonl").write_text(plan.text, encoding="utf-8")
             except OSError as error:
                 raise RunFolderError(f"{self.path}: cannot be written ({error.strerror})") from error
             self.info = wanted
         self.update(status="running")
 
-    def _refuse_other(self, wanted: dict[str, Any]) -> None:
+    def _refuse_other(self, wanted: dict[str, Any], plan: PlanFile) -> None:
         for keys, words in COMPARED.items():
             old, new = dig(self.info, keys), dig(wanted, keys)
             if old == new:
                 continue
             if words == "plan":
-                old, new = (f"{_plan_words(info)}" for info in (self.info, wanted))
+                old, new = (_plan_words(info) for info in (self.info, wanted))
                 if old == new:
-                    old, new = f"{old}, other episodes", new
+                    raise RunFolderError(
+                        f"{self.path}: holds a run of other episodes ({self._other_episode(plan)}); give another --out"
+                    )
             raise RunFolderError(
                 f"{self.path}: holds a run with another {words} ({short(old)}; now {short(new)}); give another --out"
             )
+
+    def _other_episode(self, plan: PlanFile) -> str:
+        """Where today's plan differs from the one that the folder holds."""
+        try:
+            return plan.difference((self.path / "plan.jsonl").read_text(encoding="utf-8")) or "in another order"
+        except (OSError, ValueError):
+            return "its plan.jsonl cannot be read"
 
     def _cut_torn_line(self) -> None:
         """Drop what a killed process left of its last line."""
@@ -158,7 +164,7 @@ class RunFolder:
                 file.truncate(content.rfind(b"\n") + 1)
 
 
-def describe(suite: Suite, policy: LoadedPolicy, plan: Sequence[Episode]) -> dict[str, Any]:
+def describe(suite: Suite, policy: LoadedPolicy, plan: PlanFile) -> dict[str, Any]:
     """The content of run.json before the first episode."""
     return {
         "format": FORMAT,
@@ -175,23 +181,13 @@ def describe(suite: Suite, policy: LoadedPolicy, plan: Sequence[Episode]) -> dic
             "content": suite.model_dump(mode="json"),
         },
         "protocol": suite.protocol.model_dump(),
-        "plan": {"episodes": len(plan), "sha256": hashlib.sha256(plan_text(plan).encode()).hexdigest()},
+        "plan": {"episodes": len(plan.lines), "sha256": plan.sha256},
         "versions": provenance.versions(),
-        "assets_sha256": provenance.assets_sha256(),
         "hardware": provenance.hardware(),
         "git": provenance.git(),
         "gl": {},
         "wall_seconds": 0.0,
     }
-
-
-def plan_text(plan: Sequence[Episode]) -> str:
-    """The content of plan.jsonl: one episode a line, in order."""
-    lines = (
-        {"task": e.task, "shift": e.shift.name, "spec": str(e.shift), "severity": e.shift.severity, "seed": e.seed}
-        for e in plan
-    )
-    return "".join(json.dumps(line) + "\n" for line in lines)
 
 
 def read_info(path: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from oodbench.run.records import AXES, EpisodeRecord
 
+LONG = 1.0  # seconds after which it is said that scenes are being drawn
 SILENCE = 10.0  # seconds between two lines when there is no terminal
 NAMES = {
     "id": "ID",
@@ -53,6 +54,13 @@ class ProgressDisplay:
     def __init__(self, console: Console, label: str) -> None:
         self._console, self._label = console, label
         self._bar: Progress | None = None
+
+    def planning(self, done: int, total: int) -> None:
+        if done == 1:
+            self._planning: float | None = time.monotonic()
+        elif self._planning is not None and time.monotonic() - self._planning > LONG:
+            self._planning = None
+            self._console.print(f"{self._label}: drawing {total} scenes ...", highlight=False, soft_wrap=True)
 
     def start(self, folder: Path, total: int, done: Sequence[EpisodeRecord]) -> None:
         self._tally = Tally(done)

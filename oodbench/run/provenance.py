@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import subprocess
-from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from oodbench import __version__, paths
-from oodbench.sim import robots
+from oodbench import __version__
 
-PHYSICS = ("mujoco", "numpy")  # versions that may change outcomes
-PACKAGES = (*PHYSICS, "gymnasium", "robosuite", "torch")
+PHYSICS = ("mujoco",)  # versions that may change outcomes
+PACKAGES = (*PHYSICS, "numpy", "gymnasium", "robosuite", "torch")
 
 
 def versions() -> dict[str, str]:
@@ -27,18 +24,6 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-@lru_cache
-def assets_sha256() -> str:
-    """Hash of all tasks and assets that oodbench ships, and of the prepared robot."""
-    digest = hashlib.sha256()
-    for name in ("tasks", "assets"):
-        root = paths.data_dir(name)
-        for file in sorted(root.rglob("*.toml")):
-            digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
-    digest.update(robots.cache_sha256().encode())
-    return digest.hexdigest()
 
 
 def hardware() -> dict[str, Any]:

@@ -33,7 +33,7 @@ class EpisodeRecord(BaseModel):
     severity: float
     seed: int
     axis: Axis
-    scene_sha256: str | None = None
+    closure_sha256: str | None = None
     instruction: str | None = None
     success: bool | None = None
     final: bool | None = None

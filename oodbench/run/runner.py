@@ -13,6 +13,7 @@ from typing import Protocol
 from oodbench.errors import OodbenchError
 from oodbench.policies.loading import load_policy
 from oodbench.run.folder import RunFolder
+from oodbench.run.plan import PlanFile
 from oodbench.run.pool import Job, Setup, play_all
 from oodbench.run.records import EpisodeKey, EpisodeRecord
 from oodbench.shift import ShiftSpec
@@ -26,6 +27,8 @@ EPISODE_SECONDS = 300.0
 class Listener(Protocol):
     """Hears how a run goes; see run/progress.py."""
 
+    def planning(self, done: int, total: int) -> None: ...
+
     def start(self, folder: Path, total: int, done: Sequence[EpisodeRecord]) -> None: ...
 
     def record(self, record: EpisodeRecord) -> None: ...
@@ -35,6 +38,9 @@ class Listener(Protocol):
 
 class Quiet:
     """A listener that says nothing."""
+
+    def planning(self, done: int, total: int) -> None:
+        pass
 
     def start(self, folder: Path, total: int, done: Sequence[EpisodeRecord]) -> None:
         pass
@@ -110,7 +116,7 @@ def evaluate_plan(
     count = os.cpu_count() or 1 if workers is None else workers
     listener = listener or Quiet()
     folder = RunFolder(out or default_out(suite, loaded.name))
-    with folder.begin(suite, loaded, plan, real_time):
+    with folder.begin(suite, loaded, PlanFile.of(suite, plan, listener.planning), real_time):
         done = folder.done(retry_errors=retry_errors)
         jobs = [Job(e, film_path(folder, e) if e.key in filmed else None) for e in plan if e.key not in done]
         listener.start(folder.path, len(plan), [r for r in folder.records() if r.key in done])

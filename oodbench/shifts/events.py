@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from oodbench.catalogue import OBJECTS, ObjectAsset, objects
+from oodbench.catalogue import OBJECTS, ObjectAsset
 from oodbench.scene import Event, Move, Object, Push, Restage, Scene
 from oodbench.shift import Context, shift
 from oodbench.shifts import placing
@@ -93,7 +93,9 @@ def bump(scene: Scene, context: Context) -> Scene:
 def obstacle(scene: Scene, context: Context) -> Scene:
     """Something new is put on the table while the robot handles the object; fractional severities round up."""
     labels = {OBJECTS.get(item.asset).label for item in scene.objects}
-    pool = sorted((a for a in objects("object", context.split) if a.label not in labels), key=lambda a: a.height)
+    pool = sorted(
+        (a for a in context.pool.objects_of("object", context.split) if a.label not in labels), key=lambda a: a.height
+    )
     fifth = len(pool) / 5
     tall = pool[round(fifth * (context.level - 1)) : round(fifth * context.level)]
     return _arriving(scene, context, placing.shuffled(tall, context), 1, "obstacle", (15, 31))
@@ -109,7 +111,7 @@ def obstacle(scene: Scene, context: Context) -> Scene:
 def distractor_burst(scene: Scene, context: Context) -> Scene:
     """Objects of other categories are put on the table in mid-episode; fractional severities round up."""
     taken = {OBJECTS.get(item.asset).category for item in scene.objects}
-    pool = [a for a in objects("object", context.split) if a.category not in taken and a.height < 0.1]
+    pool = [a for a in context.pool.objects_of("object", context.split) if a.category not in taken and a.height < 0.1]
     return _arriving(scene, context, placing.shuffled(pool, context), context.level, "burst", (10, 26))
 
 

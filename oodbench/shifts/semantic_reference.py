@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
-from oodbench.catalogue import OBJECTS, ObjectAsset, objects
+from oodbench.catalogue import OBJECTS, ObjectAsset
 from oodbench.errors import SpecError
 from oodbench.scene import Object, Say, Scene
 from oodbench.shift import Context, shift
@@ -51,7 +51,7 @@ def with_others(
 ) -> Scene:
     """The scene with `count` (else the level's number of) training objects that the words for the target do not fit."""
     present = {item.asset for item in scene.objects}
-    pool = [a for a in objects("object", "train") if a.name not in present and not fits(a)]
+    pool = [a for a in context.pool.objects_of("object", "train") if a.name not in present and not fits(a)]
     wanted = context.level if count is None else count
     return placing.add(scene, context, placing.shuffled(pool, context), wanted, "other", accept)
 

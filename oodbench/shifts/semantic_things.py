@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from oodbench.catalogue import OBJECTS, Kind, ObjectAsset, objects
+from oodbench.catalogue import OBJECTS, Kind, ObjectAsset
 from oodbench.errors import SpecError
 from oodbench.scene import Scene
 from oodbench.shift import Context, shift
@@ -22,7 +22,11 @@ SMALL: tuple[Kind, ...] = ("object", "block")
 
 def unseen(kind: Kind, context: Context, avoid: set[str], role_limit: float = 1.0) -> ObjectAsset:
     """An object of the split whose novelty is nearest to the level, and whose label is not one of `avoid`."""
-    pool = [asset for asset in objects(kind, context.split) if asset.label not in avoid and asset.radius <= role_limit]
+    pool = [
+        asset
+        for asset in context.pool.objects_of(kind, context.split)
+        if asset.label not in avoid and asset.radius <= role_limit
+    ]
     near = min((abs(asset.novelty - context.level) for asset in pool), default=None)
     choices = [asset for asset in pool if abs(asset.novelty - context.level) == near]
     if not choices:
@@ -101,7 +105,11 @@ def _with_second(scene: Scene, id: str, context: Context, prefix: str) -> Scene:
     """The scene with an unseen thing in role `id`, and a second one of its kind with another name beside it."""
     swapped = replaced(scene, id, context)
     labels = {OBJECTS.get(o.asset).label for o in swapped.objects}
-    pool = [asset for asset in objects(context.task.named(id).kind, context.split) if asset.label not in labels]
+    pool = [
+        asset
+        for asset in context.pool.objects_of(context.task.named(id).kind, context.split)
+        if asset.label not in labels
+    ]
     pool = placing.shuffled(pool, context, lambda asset: abs(asset.novelty - context.level))
     return placing.add(swapped, context, pool, 1, prefix)
 
@@ -116,7 +124,7 @@ def _with_second(scene: Scene, id: str, context: Context, prefix: str) -> Scene:
 def distractors(scene: Scene, context: Context) -> Scene:
     """Objects of other categories, which no demonstration shows, stand around; fractional severities round up."""
     taken = {OBJECTS.get(item.asset).category for item in scene.objects}
-    pool = [a for kind in SMALL for a in objects(kind, context.split) if a.category not in taken]
+    pool = [a for kind in SMALL for a in context.pool.objects_of(kind, context.split) if a.category not in taken]
     return placing.add(scene, context, placing.shuffled(pool, context), context.level, "distractor")
 
 
@@ -132,7 +140,7 @@ def similar_distractors(scene: Scene, context: Context) -> Scene:
     """Unseen objects like the one to be handled stand around: of its category first, then of its colour."""
     target = OBJECTS.get(scene.object(scene.goal.manipulated[0]).asset)
     labels = {OBJECTS.get(item.asset).label for item in scene.objects}
-    pool = [a for kind in SMALL for a in objects(kind, context.split) if a.label not in labels]
+    pool = [a for kind in SMALL for a in context.pool.objects_of(kind, context.split) if a.label not in labels]
     unlike = lambda a: (  # noqa: E731
         4 * (a.kind != target.kind) + 2 * (a.category != target.category) + (a.colour != target.colour)
     )
@@ -154,7 +162,7 @@ def other_goal(scene: Scene, context: Context) -> Scene:
     decoy = usual.but(id="other-1")
     rest = tuple(o for o in scene.objects if o.id != me)
     present = {o.asset for o in scene.objects}
-    pool = [a for a in context.task.handled.candidates("train") if a.name not in present]
+    pool = [a for a in context.task.handled.candidates("train", context.pool) if a.name not in present]
     for asset in placing.shuffled(pool, context):
         with contextlib.suppress(SpecError):  # a long one may find no room where a short one does
             region, item = context.task.handled.region, usual.but(asset=asset.name)

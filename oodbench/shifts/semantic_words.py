@@ -10,6 +10,7 @@ import numpy as np
 
 from oodbench.catalogue import OBJECTS
 from oodbench.errors import SpecError
+from oodbench.pool import Pool
 from oodbench.scene import Scene
 from oodbench.shift import Context, shift
 from oodbench.task import TASKS, Task
@@ -87,13 +88,15 @@ def typos(scene: Scene, context: Context) -> Scene:
     long = [i for i, word in enumerate(words) if len(word) >= 3 and word.isalpha()]
     chosen = [long[i] for i in context.rng.permutation(len(long))]
     draws = context.rng.random((len(chosen), 3))
+    known = vocabulary(context.pool, context.task)
     for place, draw in [*zip(chosen, draws, strict=True)][: context.level]:
-        words[place] = slipped(words[place], *draw)
+        kind, where, which = draw
+        words[place] = slipped(words[place], kind, where, which, known)
     return scene.but(instruction=scene.instruction.but(text="".join(words)))
 
 
-def slipped(word: str, kind: float, where: float, which: float) -> str:
-    """`word` with one slip, chosen by three numbers in [0, 1); never one that makes another word of oodbench's."""
+def slipped(word: str, kind: float, where: float, which: float, known: frozenset[str]) -> str:
+    """`word` with one slip, chosen by three numbers in [0, 1); never one that makes another word that is known."""
     i = int(where * (len(word) - 1))
     near = NEIGHBOURS[word[i].lower()]
     slips = (
@@ -103,15 +106,24 @@ def slipped(word: str, kind: float, where: float, which: float) -> str:
         word[: i + 1] + word[i:],
     )
     first = int(kind * len(slips))
-    good = [slip for slip in (*slips[first:], *slips[:first]) if slip != word and slip not in _vocabulary()]
+    good = [slip for slip in (*slips[first:], *slips[:first]) if slip != word and slip not in known]
     return good[0]
 
 
-@lru_cache(maxsize=1)
-def _vocabulary() -> frozenset[str]:
-    """All words that instructions are made of."""
-    texts = [wording.text for task in TASKS for wording in task.wording] + [asset.label for asset in OBJECTS]
-    options = [text for task in TASKS for option in task.option for text in option.words.values()]
+def vocabulary(pool: Pool, task: Task) -> frozenset[str]:
+    """All words that the instructions of a pool's tasks, and of `task`, are made of."""
+    return _words_of_pool(pool) | _words_of_task(task)
+
+
+@lru_cache(maxsize=8)
+def _words_of_pool(pool: Pool) -> frozenset[str]:
+    labels = re.findall(r"[a-zA-Z]+", " ".join(asset.label for asset in pool.all_objects()))
+    return frozenset(labels).union(*(_words_of_task(TASKS.get(name)) for name in pool.names("tasks")))
+
+
+def _words_of_task(task: Task) -> frozenset[str]:
+    texts = [wording.text for wording in task.wording]
+    options = [text for option in task.option for text in option.words.values()]
     return frozenset(re.findall(r"[a-zA-Z]+", " ".join(texts + options)))
 
 

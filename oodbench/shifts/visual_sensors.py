@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 
-from oodbench.catalogue import TEXTURES
 from oodbench.scene import Corruption, Scene
 from oodbench.shift import Context, shift
 from oodbench.spacing import reach
@@ -141,7 +140,7 @@ def dead_rows(scene: Scene, context: Context) -> Scene:
 
 
 def _overlay(scene: Scene, context: Context, kind: str) -> Scene:
-    choices = [texture.name for texture in TEXTURES if texture.split == context.split]
+    choices = [texture.name for texture in context.pool.all_textures() if texture.split == context.split]
     texture = choices[context.rng.integers(len(choices))]
     return _corrupted(scene, Corruption(kind=kind, amount=0.1 * context.severity, cameras=BOTH, texture=texture))
 

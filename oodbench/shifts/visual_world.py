@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from oodbench.catalogue import OBJECTS, ObjectAsset, objects, textures
+from oodbench.catalogue import OBJECTS, ObjectAsset
 from oodbench.errors import SpecError
 from oodbench.scene import RGB, Camera, Lamp, Lights, Object, Scene, Surface
 from oodbench.shift import Context, shift
@@ -29,7 +29,7 @@ def _unit(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def _blend(surface: Surface, kind: str, context: Context, weight: float) -> Surface:
-    choices = [texture.name for texture in textures(kind, context.split)]
+    choices = [texture.name for texture in context.pool.textures_of(kind, context.split)]
     if not choices:
         raise SpecError(f"no {kind} texture in split {context.split!r}")
     return surface.but(other=choices[context.rng.integers(len(choices))], weight=weight)
@@ -287,7 +287,7 @@ def clutter(scene: Scene, context: Context) -> Scene:
     The first two are in the third-person picture, the others where there is room for them.
     """
     taken = {OBJECTS.get(item.asset).category for item in scene.objects}
-    pool = [a for a in objects("object", context.split) if a.category not in taken and a.height < 0.11]
+    pool = [a for a in context.pool.objects_of("object", context.split) if a.category not in taken and a.height < 0.11]
     placed = scene.objects
     for asset in placing.shuffled(pool, context):
         number = len(placed) - len(scene.objects) + 1

@@ -78,6 +78,12 @@ def cache_sha256(name: str = "panda") -> str:
     return json.loads((folder(name) / "manifest.json").read_text())["sha256"]
 
 
+def content_sha256(name: str) -> str:
+    """Hash of what a robot is: its TOML file's content and its prepared files."""
+    known = ROBOTS.get(name).model_dump_json()
+    return hashlib.sha256(f"{known}\n{cache_sha256(name)}".encode()).hexdigest()
+
+
 def ensure(name: str) -> Path:
     """The cache folder, prepared from robosuite when it is not there yet (a few seconds, once).
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import mujoco
 import numpy as np
 
+from oodbench import closure
 from oodbench.catalogue import ObjectAsset
 from oodbench.errors import OodbenchError
 from oodbench.scene import Actuation, Event, Move, Push, Restage, Say, Scene
@@ -63,7 +64,7 @@ class World:
         self._arrivals = self._stream("observation-loss")
         self._shown: tuple[int, np.ndarray] | None = None
         self._advance_moment()
-        self._digest = hashlib.sha256(scene.sha256.encode())
+        self._digest = hashlib.sha256(closure.sha256(scene).encode())
         self._initial = {id: self.position(id).copy() for id in self.built.assets}
         self._judge = Judge(self)
 
@@ -98,7 +99,7 @@ class World:
         return self._judge.status()
 
     def outcome_sha256(self) -> str:
-        """Hash of the scene, of every executed action and of the present state of the simulator."""
+        """Hash of the scene's closure, of every executed action and of the present state of the simulator."""
         digest = self._digest.copy()
         digest.update(self.data.qpos.tobytes() + self.data.qvel.tobytes())
         return digest.hexdigest()

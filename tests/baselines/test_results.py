@@ -18,7 +18,7 @@ SHIFT = "semantic.unseen-object"
 def played(wins: np.ndarray) -> Episodes:
     known = {"task": "put-on", "shift": SHIFT, "severity": 3.0, "axis": "semantic"}
     return Episodes.of(
-        EpisodeRecord.model_validate({**known, "seed": seed, "scene_sha256": f"{seed:x}", "success": bool(win)})
+        EpisodeRecord.model_validate({**known, "seed": seed, "closure_sha256": f"{seed:x}", "success": bool(win)})
         for seed, win in enumerate(wins)
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from oodbench import closure
 from oodbench.catalogue import OBJECTS, TEXTURES
 from oodbench.demos import frames
 from oodbench.demos.record import demo_scene, record_all
@@ -107,7 +108,7 @@ def test_a_demonstration_survives_its_line() -> None:
     scene = demo_scene("lift", 0, 0.25)
     rng = np.random.default_rng(0)
     arrays = [rng.standard_normal((5, n)).astype(np.float32) for n in (7, 7, 8)]
-    demo = Demo("lift", 0, True, scene.sha256, "ab", scene, *arrays)
+    demo = Demo("lift", 0, True, closure.sha256(scene), "ab", scene, *arrays)
     back = Demo.from_line(demo.to_line())
     assert back.scene == scene
     assert all(np.array_equal(a, b) for a, b in zip(arrays, (back.executed, back.labels, back.states), strict=True))

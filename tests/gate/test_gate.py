@@ -151,7 +151,7 @@ def records(baseline: Baseline, success: list[bool | None]) -> list[EpisodeRecor
     return [
         EpisodeRecord(
             task=e.task, shift=e.shift.name, severity=e.shift.severity, seed=e.seed, axis=e.shift.axis,
-            scene_sha256=scene.ljust(64, "0"), success=s, error=None if s is not None else "the lens fell off",
+            closure_sha256=scene.ljust(64, "0"), success=s, error=None if s is not None else "the lens fell off",
         )
         for e, scene, s in zip(order, baseline.scenes, success, strict=False)
     ]  # fmt: skip
@@ -208,7 +208,7 @@ def test_errors_are_not_failures(committed):
 
 def test_another_scene_is_refused(committed):
     baseline = Baseline.read(committed / "baseline.json")
-    other = records(baseline, [True])[0].model_copy(update={"scene_sha256": "f" * 64})
+    other = records(baseline, [True])[0].model_copy(update={"closure_sha256": "f" * 64})
     with pytest.raises(SpecError, match="another scene than the baseline's"):
         decider(baseline).hear([other])
 

@@ -159,7 +159,7 @@ def test_other_versions_and_assets(copy):
 
 def test_another_scene(copy):
     folder, kept = copy()
-    rewrite(folder, [record.model_copy(update={"scene_sha256": "ab" * 32}) for record in kept])
+    rewrite(folder, [record.model_copy(update={"closure_sha256": "ab" * 32}) for record in kept])
     assert "was played in another scene" in refusals(folder)[0]
 
 

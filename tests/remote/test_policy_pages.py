@@ -196,7 +196,7 @@ def test_transformers(tmp_path):
     play_page("transformers", CHECKPOINT=str(tmp_path / "tiny"))
     here, far = (records.read(Path("runs") / name / "episodes.jsonl") for name in ("pi0", "pi0-served"))
     assert here[0].steps > 50
-    assert far[0].scene_sha256 == here[0].scene_sha256
+    assert far[0].closure_sha256 == here[0].closure_sha256
 
 
 @pytest.mark.lerobot

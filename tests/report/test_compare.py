@@ -88,7 +88,7 @@ def test_other_scenes_under_the_same_names_are_refused(runs, tmp_path):
     other.mkdir()
     (other / "run.json").write_bytes((runs / "expert" / "run.json").read_bytes())
     lines = [json.loads(line) for line in (runs / "expert" / "episodes.jsonl").read_text().splitlines()]
-    lines[0]["scene_sha256"] = "0" * 64
+    lines[0]["closure_sha256"] = "0" * 64
     (other / "episodes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     with pytest.raises(RunFolderError, match="not shown the same scene"):
         compare(runs / "expert", other)

@@ -33,7 +33,7 @@ def million(tmp_path_factory) -> Path:
     info = {"policy": {"uri": "synthetic"}, "suite": {"name": "synthetic", "version": 1, "sha256": "0" * 64}}
     (folder / "run.json").write_text(json.dumps(info))
     line = (
-        '{{"task":"task-{t}","shift":"{name}","severity":{level},"seed":{seed},"axis":"{axis}","scene_sha256":"{h:064x}",'
+        '{{"task":"task-{t}","shift":"{name}","severity":{level},"seed":{seed},"axis":"{axis}","closure_sha256":"{h:064x}",'
         '"instruction":"put the red mug on the plate","success":{won},"final":{won},"ever":{won},"settled":{won},'
         '"stages":{{"reached":20,"grasped":31,"moved":40,"placed":null}},"choice":null,"habit":null,"failure":{how},'
         '"steps":120,"outcome_sha256":"{h:064x}","sim_seconds":0.04,"policy_seconds":0.01,"slowest_answer":0.0002,'

@@ -15,7 +15,7 @@ RECORDS = [
     EpisodeRecord(
         task=task, shift=shift, severity=severity, seed=seed, axis=axis, steps=10 * seed, instruction="lift it",
         success=None if seed == 2 else seed % 2 == 0, failure="dropped" if seed % 2 else None,
-        error="lost" if seed == 2 else None, scene_sha256=f"{seed:x}".ljust(64, "a"),
+        error="lost" if seed == 2 else None, closure_sha256=f"{seed:x}".ljust(64, "a"),
         video="v.mp4" if seed == 1 else None,
     )
     for task in ("put-on", "lift")

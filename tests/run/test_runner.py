@@ -26,7 +26,7 @@ PART = {
 
 def _outcomes(folder):
     kept = records.read(folder / "episodes.jsonl")
-    return {r.key: (r.success, r.scene_sha256, r.outcome_sha256, r.steps, r.instruction) for r in kept}
+    return {r.key: (r.success, r.closure_sha256, r.outcome_sha256, r.steps, r.instruction) for r in kept}
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_every_planned_episode_is_recorded_once_with_what_users_need(tmp_path, r
     lines = (folder.path / "episodes.jsonl").read_text().splitlines()
     assert len(lines) == len(reference) == 10
     for line in map(json.loads, lines):
-        assert {"task", "shift", "severity", "seed", "scene_sha256", "success", "stages", "steps", "error"} <= set(line)
+        assert {"task", "shift", "severity", "seed", "closure_sha256", "success", "stages", "steps"} <= set(line)
         assert line["success"] is True
         assert line["error"] is None
     info = json.loads((folder.path / "run.json").read_text())
@@ -64,7 +64,9 @@ def test_two_workers_and_another_order_give_the_same_outcomes(tmp_path, referenc
     episodes = choose(suite, limit=1, tasks=PART["tasks"], shifts=PART["shifts"], seed_offset=0)
     jobs = [Job(episode) for episode in reversed(episodes)]
     shuffled = play_all(Setup("expert", suite), jobs, 2, 60, lambda facts: None)
-    assert {r.key: (r.success, r.scene_sha256, r.outcome_sha256, r.steps, r.instruction) for r in shuffled} == reference
+    assert {
+        r.key: (r.success, r.closure_sha256, r.outcome_sha256, r.steps, r.instruction) for r in shuffled
+    } == reference
 
 
 def test_kill_9_and_resume(tmp_path, reference):

@@ -77,7 +77,7 @@ def edit(run: Path, **change) -> None:
         ({"success": False}, "success is True, the record says False"),
         ({"steps": 3}, "the record says 3"),
         ({"outcome_sha256": "0" * 64}, "outcome_sha256 is"),
-        ({"scene_sha256": "0" * 64}, "another scene"),
+        ({"closure_sha256": "0" * 64}, "another scene"),
     ],
 )
 def test_a_tampered_record_is_named(copy, change, says):

@@ -4,12 +4,14 @@ import mujoco
 import numpy as np
 import pytest
 
-from oodbench.catalogue import GLYPHS, OBJECTS, TEXTURES, ObjectAsset, objects, textures
+from oodbench.catalogue import GLYPHS, OBJECTS, TEXTURES, ObjectAsset
 from oodbench.errors import AssetError
+from oodbench.pool import standard
 from oodbench.sim import shapes
 from oodbench.sim import textures as pictures
 from oodbench.sim.glyphs import render as draw_glyph
 
+POOL = standard()
 PALM = 0.035  # how far a solid thing may rise above the grasp before the palm meets it (m)
 
 
@@ -97,7 +99,7 @@ def test_can_be_grasped_from_above(built):
 
 
 def test_drawers_slide_stay_and_show_an_inside():
-    for asset in objects("cabinet", "train") + objects("cabinet", "test"):
+    for asset in POOL.objects_of("cabinet", "train") + POOL.objects_of("cabinet", "test"):
         spec = mujoco.MjSpec()
         spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
         shapes.add_object(spec, asset, "it")
@@ -114,24 +116,26 @@ def test_drawers_slide_stay_and_show_an_inside():
 
 
 def test_the_splits_are_large_enough_and_do_not_share_labels():
-    counts = {(kind, split): len(objects(kind, split)) for kind in ("object", "receptacle", "block", "cabinet")
+    counts = {(kind, split): len(POOL.objects_of(kind, split)) for kind in ("object", "receptacle", "block", "cabinet")
               for split in ("train", "dev", "test")}  # fmt: skip
     assert [counts["object", split] for split in ("train", "dev", "test")] == [24, 12, 24]
     assert [counts["receptacle", split] for split in ("train", "dev", "test")] == [4, 4, 12]
     assert min(counts.values()) >= 2
-    assert len({asset.category for split in ("train", "dev", "test") for asset in objects("object", split)}) >= 15
+    assert (
+        len({asset.category for split in ("train", "dev", "test") for asset in POOL.objects_of("object", split)}) >= 15
+    )
     for kind in ("object", "receptacle", "block", "cabinet"):
-        labels = [asset.label for split in ("train", "dev", "test") for asset in objects(kind, split)]
+        labels = [asset.label for split in ("train", "dev", "test") for asset in POOL.objects_of(kind, split)]
         assert len(set(labels)) == len(labels)
-        assert {asset.novelty for asset in objects(kind, "test")} == {1, 2, 3, 4, 5}
-        assert {asset.novelty for asset in objects(kind, "train")} == {0}
+        assert {asset.novelty for asset in POOL.objects_of(kind, "test")} == {1, 2, 3, 4, 5}
+        assert {asset.novelty for asset in POOL.objects_of(kind, "train")} == {0}
 
 
 def test_surfaces_have_pools_in_every_split():
     for surface in ("table", "floor", "wall"):
         for split in ("train", "dev", "test"):
-            assert textures(surface, split)
-    assert len(textures("table", "train")) >= 8
+            assert POOL.textures_of(surface, split)
+    assert len(POOL.textures_of("table", "train")) >= 8
     sizes = {split: sum(texture.split == split for texture in TEXTURES) for split in ("train", "dev", "test")}
     assert sizes["train"] >= 16
     assert sizes["dev"] >= 8
@@ -165,7 +169,7 @@ def test_bad_assets_are_named():
 def test_things_that_move_have_a_joint():
     for kind in ("cabinet", "button", "knob"):
         for split in ("train", "dev", "test"):
-            assert all(isinstance(a, ObjectAsset) and a.joint for a in objects(kind, split))
+            assert all(isinstance(a, ObjectAsset) and a.joint for a in POOL.objects_of(kind, split))
 
 
 def test_every_glyph_is_drawn_and_unlike_the_others():
@@ -187,7 +191,7 @@ def test_a_glyph_that_does_not_exist_names_the_nearest():
 
 def test_everyday_objects_say_all_that_words_can_call_them_by():
     for split in ("train", "dev", "test"):
-        for asset in objects("object", split):
+        for asset in POOL.objects_of("object", split):
             assert asset.synonyms, asset.name
             assert asset.label not in asset.synonyms, asset.name
             assert asset.affordance.startswith("to "), asset.name

@@ -17,7 +17,7 @@ def records(outcomes: np.ndarray, task: str = "put-on", scene: int = 0) -> list[
     return [
         EpisodeRecord(
             task=task, shift=f"visual.{j}", severity=3.0, seed=i, axis="visual", success=bool(outcomes[i, j]),
-            scene_sha256=f"{scene + 100 * i + j:064x}"[::-1],
+            closure_sha256=f"{scene + 100 * i + j:064x}"[::-1],
         )
         for i in range(outcomes.shape[0])
         for j in range(outcomes.shape[1])
