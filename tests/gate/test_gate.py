@@ -81,7 +81,7 @@ def test_exit_2_what_cannot_be_compared_is_named(committed, tmp_path):
     for change, says in (
         ({"success": "0" + edited["success"][1:]}, "was changed after it was written"),
         ({"versions": edited["versions"] | {"mujoco": "3.1.0"}}, "made with mujoco 3.1.0, here it is 3.9.0"),
-        ({"assets_sha256": "0" * 64}, "made with tasks and assets 0000000000000"),
+        ({"closures": ("0" * 12, *edited["closures"][1:])}, "is another scene than the baseline's; make a new one"),
     ):
         changed = Baseline.model_validate(edited | change)
         path = tmp_path / "other.json"
@@ -151,9 +151,9 @@ def records(baseline: Baseline, success: list[bool | None]) -> list[EpisodeRecor
     return [
         EpisodeRecord(
             task=e.task, shift=e.shift.name, severity=e.shift.severity, seed=e.seed, axis=e.shift.axis,
-            closure_sha256=scene.ljust(64, "0"), success=s, error=None if s is not None else "the lens fell off",
+            closure_sha256=closure.ljust(64, "0"), success=s, error=None if s is not None else "the lens fell off",
         )
-        for e, scene, s in zip(order, baseline.scenes, success, strict=False)
+        for e, closure, s in zip(order, baseline.closures, success, strict=False)
     ]  # fmt: skip
 
 
@@ -180,8 +180,8 @@ def test_a_shift_that_collapses_is_named_although_the_others_hold(committed):
     plan = plan_for("smoke", 0.3, episodes=400)
     order = plan.order(SUITES.get("smoke"))
     baseline = Baseline(
-        plan=plan, policy={}, versions={}, assets_sha256="", created="", success="1" * 400,
-        scenes=tuple(f"{i:012x}" for i in range(400)),
+        plan=plan, policy={}, versions={}, created="", success="1" * 400,
+        closures=tuple(f"{i:012x}" for i in range(400)),
     )  # fmt: skip
     one = Decider(baseline, order)
     one._better.add = lambda difference: 0.0  # the mean alone would pass it: a tenth of the suite

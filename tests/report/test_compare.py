@@ -66,7 +66,6 @@ def test_where_they_disagree_is_filmed(runs, cli, tmp_path):
         (("suite", "sha256"), "another suite"),
         (("versions", "mujoco"), "another MuJoCo version"),
         (("protocol", "success"), "another protocol"),
-        (("assets_sha256",), "another tasks and assets"),
     ],
 )
 def test_what_cannot_be_paired_is_refused_with_what_differs(runs, tmp_path, keys, words):

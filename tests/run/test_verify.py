@@ -88,12 +88,10 @@ def test_a_tampered_record_is_named(copy, change, says):
     assert all(finding.where == name for finding in report.findings)
 
 
-def test_another_mujoco_and_changed_assets_are_named(copy, monkeypatch):
+def test_another_mujoco_is_named(copy, monkeypatch):
     monkeypatch.setattr(provenance, "versions", lambda: {"oodbench": "0.1.0", "mujoco": "3.9.1", "numpy": "1.26.4"})
-    monkeypatch.setattr(provenance, "assets_sha256", lambda: "1" * 64)
     text = said(verify(copy, 1, with_policy=False))
     assert "the run was made with mujoco 3.9.0, here is 3.9.1" in text
-    assert "assets: tasks, assets or the robot are not those of the run" in text
 
 
 def test_the_first_step_that_differs_is_named(copy, runs, tmp_path):
