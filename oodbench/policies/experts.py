@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from oodbench.expert import Expert
+from oodbench.goal import Condition
 from oodbench.policies.base import ACTION_SIZE, EpisodeInfo, PolicySpec
 from oodbench.seeding import generator
 from oodbench.sim.observation import Seen
-from oodbench.sim.predicates import Condition
 
 NOISE = 0.0095  # standard deviation of where things seem to be (m), along x and y
 PACE, REACTION = 0.34, 10  # of the slow expert: share of the usual speeds, control steps before every movement
