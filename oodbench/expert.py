@@ -17,9 +17,9 @@ import numpy as np
 from oodbench.errors import OodbenchError
 from oodbench.goal import Condition
 from oodbench.motion import CAREFUL, CLOSE, FREE, OPEN, PATIENCE, PRECISE, PULLING, Mover, Script
+from oodbench.observation import Seen
 from oodbench.policies.base import EpisodeInfo, PolicySpec
 from oodbench.seeding import generator
-from oodbench.sim.observation import Seen
 from oodbench.sim.predicates import holds
 
 FINGERTIP = 0.025  # room for the fingertips over the top of what they come down on (m)
