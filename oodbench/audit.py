@@ -18,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
+from oodbench.goal import objects_of
 from oodbench.run.records import EpisodeRecord
 from oodbench.run.runner import Listener, evaluate
 from oodbench.scene import Scene, changed_channels
 from oodbench.shift import SHIFTS, ShiftSpec
-from oodbench.sim.predicates import objects_of
 from oodbench.sim.world import World
 from oodbench.stats.rates import Rate
 from oodbench.suite import SUITES, Episode, Suite

@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 
 from oodbench import __version__
+from oodbench.convention import CONTROL_HZ
 from oodbench.demos.store import Demo, DemoStore
 from oodbench.errors import OodbenchError
+from oodbench.observation import STATE_SIZE
 from oodbench.progress import Meter
-from oodbench.sim.build import CONTROL_HZ
-from oodbench.sim.observation import STATE_SIZE
 from oodbench.sim.world import World
 
 VERSION = "v3.0"

@@ -22,9 +22,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from oodbench import closure
 from oodbench.errors import RunFolderError, nearest
+from oodbench.observation import STATE_SIZE
 from oodbench.run import provenance
 from oodbench.scene import Scene
-from oodbench.sim.observation import STATE_SIZE
 
 FORMAT = 1
 NAMESPACE = "demo"  # of the random streams; no suite uses it

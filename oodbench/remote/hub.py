@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from oodbench.errors import PolicyError
+from oodbench.observation import Snapshot
 from oodbench.policies.base import MAX_BATCH, EpisodeInfo, answers, ask, numbers
 from oodbench.policies.loading import LoadedPolicy, spec_of
-from oodbench.sim.observation import Snapshot
 
 MAX_WAIT = 0.005  # seconds
 

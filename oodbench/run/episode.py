@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from oodbench import closure
+from oodbench.convention import CONTROL_HZ
 from oodbench.errors import OodbenchError, PolicyError
+from oodbench.observation import Seen
 from oodbench.policies.base import ACTION_SIZE, EpisodeInfo, PolicySpec, ask
 from oodbench.policies.conventions import observe, to_actions
 from oodbench.policies.loading import describe, spec_of
@@ -25,8 +27,6 @@ from oodbench.run.trace import Tape
 from oodbench.run.video import Film
 from oodbench.scene import Scene
 from oodbench.seeding import derive
-from oodbench.sim.build import CONTROL_HZ
-from oodbench.sim.observation import Seen
 from oodbench.sim.world import Status, World
 from oodbench.suite import Episode, SuccessReading, Suite
 

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from oodbench.observation import Seen
 from oodbench.policies.base import MAX_BATCH, PolicySpec, answers
 from oodbench.policies.loading import LoadedPolicy, spec_of
 from oodbench.run.episode import Act, Answer, Reset, Rules, Turns, serve, turns
 from oodbench.run.records import EpisodeRecord
 from oodbench.run.trace import Tape, TraceWriter
-from oodbench.sim.observation import Seen
 from oodbench.sim.world import MODELS, World
 from oodbench.suite import Episode, Suite
 

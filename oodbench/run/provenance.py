@@ -12,7 +12,7 @@ from typing import Any
 from oodbench import __version__
 
 PHYSICS = ("mujoco",)  # versions that may change outcomes
-PACKAGES = (*PHYSICS, "numpy", "gymnasium", "robosuite", "torch")
+PACKAGES = (*PHYSICS, "numpy", "gymnasium", "robosuite", "torch", "pillow", "scipy")
 
 
 def versions() -> dict[str, str]:

@@ -12,13 +12,13 @@ import numpy as np
 from oodbench import closure
 from oodbench.catalogue import ObjectAsset
 from oodbench.errors import OodbenchError
+from oodbench.observation import CAMERAS, Observation
 from oodbench.scene import Actuation, Event, Move, Push, Restage, Say, Scene
 from oodbench.seeding import generator
 from oodbench.sim import build, render, sensors
 from oodbench.sim.build import LEFT_FINGER, NOBODY, RIGHT_FINGER, TABLE, Built
 from oodbench.sim.control import Controller, site_quat
 from oodbench.sim.judge import Judge, Status
-from oodbench.sim.observation import CAMERAS, Observation
 
 NEAR_GRASP = 0.09  # how close the gripper triggers what waits for it (m), as in LIBERO-PRO
 MODELS = 24  # compiled models that a world keeps by default

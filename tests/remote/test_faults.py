@@ -14,6 +14,7 @@ import pytest
 import websockets.sync.server
 
 from oodbench.errors import PolicyError
+from oodbench.observation import Snapshot
 from oodbench.policies.base import PolicySpec
 from oodbench.policies.loading import load_policy
 from oodbench.remote import transport
@@ -21,7 +22,6 @@ from oodbench.remote.codec import ProtocolError
 from oodbench.remote.transport import LostServer, Unreachable
 from oodbench.run.folder import RunFolder
 from oodbench.run.runner import evaluate
-from oodbench.sim.observation import Snapshot
 
 from .conftest import INFO, groot_server, http_server, openpi_server, serve
 
