@@ -37,7 +37,7 @@ def assets_sha256() -> str:
         root = paths.data_dir(name)
         for file in sorted(root.rglob("*.toml")):
             digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
-    digest.update(robots.cache_sha256().encode())
+    digest.update(robots.content_sha256("panda").encode())
     return digest.hexdigest()
 
 
