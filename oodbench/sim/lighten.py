@@ -1,4 +1,4 @@
-"""A robot's files made from robosuite: lighter visual meshes, convex collision meshes, position actuators.
+"""A robot's files made from robosuite: lighter visual meshes, convex collision meshes, no actuators.
 
 For developers: `python -m oodbench.sim.lighten panda` writes assets/robots/panda/ anew, with robosuite installed
 (`pip install 'oodbench[robosuite]'`). Nothing else imports this module.
@@ -33,7 +33,7 @@ def write(robot: RobotAsset, target: Path) -> None:
     """Writes the files of a robot, made from the installed robosuite, in place of those in `target`.
 
     Args:
-        robot: Which parts of robosuite make it, and its actuators.
+        robot: Which parts of robosuite make it.
         target: The folder, made if it is not there.
 
     Raises:
@@ -77,7 +77,7 @@ def _source(robot: RobotAsset) -> str:
 
 
 def compose(robot: RobotAsset) -> tuple[str, dict[str, bytes]]:
-    """The robot from the installed robosuite: arm and gripper, light visuals, position actuators.
+    """The robot from the installed robosuite: arm and gripper with light visuals, without actuators.
 
     Returns:
         Its MJCF text, and its mesh files (binary STL, m) by name.
@@ -97,15 +97,6 @@ def compose(robot: RobotAsset) -> tuple[str, dict[str, bytes]]:
         for camera in list(part.cameras):
             part.delete(camera)
     arm.body(robot.hand_body).add_frame().attach_body(hand.body(robot.gripper_body), "", "")
-    for joint, stiffness, force, armature in zip(
-        robot.joints, robot.stiffness, robot.force, robot.armature, strict=True
-    ):
-        item = arm.joint(joint)
-        item.armature = armature
-        _position_actuator(arm, joint, stiffness, force, (item.range[0], item.range[1]))
-    for finger in robot.fingers:
-        low, high = arm.joint(finger).range
-        _position_actuator(arm, finger, robot.finger_stiffness, robot.finger_force, (low, high))
     for body in arm.bodies[1:]:
         body.gravcomp = 1.0
     arm.modelname = robot.name
@@ -117,17 +108,6 @@ def compose(robot: RobotAsset) -> tuple[str, dict[str, bytes]]:
     text = text.replace(f'{COLLISION}"', f'{COLLISION}" maxhullvert="{HULL_VERTICES}"')  # nor does it write this
     mujoco.MjSpec.from_string(text, assets=dict(meshes)).compile()
     return text, meshes
-
-
-def _position_actuator(
-    spec: mujoco.MjSpec, joint: str, stiffness: float, force: float, limits: tuple[float, float]
-) -> None:
-    actuator = spec.add_actuator(name=joint, target=joint, trntype=mujoco.mjtTrn.mjTRN_JOINT)
-    actuator.set_to_position(kp=stiffness, dampratio=1.0)
-    actuator.ctrlrange = limits
-    actuator.ctrllimited = True
-    actuator.forcerange = (-force, force)
-    actuator.forcelimited = True
 
 
 def _count_vertices(*specs: mujoco.MjSpec) -> int:
@@ -214,7 +194,9 @@ def _decimate(mesh: Any, share: float) -> Any:
 
 def main() -> None:
     """The command."""
-    parser = argparse.ArgumentParser(prog="python -m oodbench.sim.lighten", description="A robot's files, from robosuite.")
+    parser = argparse.ArgumentParser(
+        prog="python -m oodbench.sim.lighten", description="A robot's files, from robosuite."
+    )
     parser.add_argument("robot", choices=ROBOTS.names())
     robot = ROBOTS.get(parser.parse_args().robot)
     write(robot, robot.folder)

@@ -38,11 +38,13 @@ class RobotAsset(BaseModel):
     vertices: int  # budget of the visual meshes
     joints: tuple[str, ...]
     stiffness: tuple[float, ...]  # position gain of each joint (N m / rad)
+    damping: tuple[float, ...]  # velocity gain of each joint (N m s / rad)
     force: tuple[float, ...]  # torque limit of each joint (N m)
     armature: tuple[float, ...]  # reflected rotor inertia of each joint (kg m^2)
     fingers: tuple[str, ...]  # the two finger joints; the distance between the fingers is the sum of their magnitudes
     finger_bodies: tuple[tuple[str, ...], tuple[str, ...]]  # bodies of the left and of the right finger
     finger_stiffness: float  # N / m
+    finger_damping: float  # N s / m
     finger_force: float  # N
     grip_site: str
     opening: float  # between the open fingers (m)
@@ -93,12 +95,31 @@ def _read(name: str, file: Path) -> bytes:
 
 
 def spec(name: str) -> mujoco.MjSpec:
-    """A fresh, editable MjSpec of the robot: arm, gripper, position actuators.
+    """A fresh, editable MjSpec of the robot: arm, gripper, position actuators in the order of joints, then fingers.
+
+    The gains are the TOML file's, so that no version of MuJoCo computes them.
 
     Raises:
         AssetError: A file of the robot cannot be read.
     """
-    return mujoco.MjSpec.from_string(_model(name), assets=files(name))
+    robot = ROBOTS.get(name)
+    found = mujoco.MjSpec.from_string(_model(name), assets=files(name))
+    for joint, armature in zip(robot.joints, robot.armature, strict=True):
+        found.joint(joint).armature = armature
+    for gains in zip(robot.joints, robot.stiffness, robot.damping, robot.force, strict=True):
+        _position_actuator(found, *gains)
+    for finger in robot.fingers:
+        _position_actuator(found, finger, robot.finger_stiffness, robot.finger_damping, robot.finger_force)
+    return found
+
+
+def _position_actuator(spec: mujoco.MjSpec, joint: str, stiffness: float, damping: float, force: float) -> None:
+    actuator = spec.add_actuator(name=joint, target=joint, trntype=mujoco.mjtTrn.mjTRN_JOINT)
+    actuator.set_to_position(kp=stiffness, kv=damping)
+    actuator.ctrlrange = spec.joint(joint).range
+    actuator.ctrllimited = True
+    actuator.forcerange = (-force, force)
+    actuator.forcelimited = True
 
 
 @lru_cache(maxsize=8)

@@ -19,6 +19,13 @@ def test_the_panda_is_light_and_has_its_joints():
     assert mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_SITE, "grip_site") >= 0
 
 
+def test_its_gains_are_those_of_its_file_whatever_mujoco_computes():
+    model, robot = robots.spec("panda").compile(), ROBOTS.get("panda")
+    damping = [*robot.damping, robot.finger_damping, robot.finger_damping]
+    assert (-model.actuator_biasprm[:, 2]).tolist() == damping
+    assert model.dof_armature[:7].tolist() == list(robot.armature)
+
+
 def test_a_collision_mesh_has_no_more_vertices_on_its_hull_than_asked_for():
     spec = robots.spec("panda")
     hulls = {mesh.name: mesh.maxhullvert for mesh in spec.meshes if mesh.file.endswith(lighten.COLLISION)}
@@ -34,7 +41,7 @@ def test_made_anew_from_robosuite_it_is_the_robot_that_ships():
     assert text == (ROBOTS.get("panda").folder / robots.MODEL).read_text()
     assert meshes.keys() == robots.files("panda").keys()
     made = mujoco.MjSpec.from_string(text, assets=meshes).compile()
-    shipped = robots.spec("panda").compile()
+    shipped = mujoco.MjSpec.from_string(text, assets=robots.files("panda")).compile()
     assert made.nmeshvert == shipped.nmeshvert
     for field in ("body_mass", "body_inertia", "body_pos", "geom_size", "geom_pos", "mesh_vert"):
         np.testing.assert_allclose(getattr(made, field), getattr(shipped, field), atol=1e-6, err_msg=field)
