@@ -8,11 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-from oodbench import paths
-from oodbench.errors import AssetError, OodbenchError
+from oodbench.errors import OodbenchError
 
 PINS = {"mujoco": "3.9.0"}
-SPACE = 0.5  # GiB that the cache and a run want
+SPACE = 0.5  # GiB that a run wants
 
 
 @dataclass(frozen=True)
@@ -23,9 +22,9 @@ class Check:
     fix: str = ""
 
 
-def run(*, fix: bool = False) -> list[Check]:
-    """All checks, in the order in which things depend on each other. fix: prepare the robot's meshes if need be."""
-    return [_python(), *map(_pin, PINS), _numpy(), _cache(fix), _gl(), _video(), _disk()]
+def run() -> list[Check]:
+    """All checks, in the order in which things depend on each other."""
+    return [_python(), *map(_pin, PINS), _numpy(), _robot(), _gl(), _video(), _disk()]
 
 
 def _python() -> Check:
@@ -44,20 +43,17 @@ def _pin(name: str) -> Check:
 
 
 def _numpy() -> Check:
-    found = version("numpy")
-    return Check("numpy", found.startswith("1."), found, "pip install 'numpy<2' (robosuite 1.5.2 needs it)")
+    return Check("numpy", True, version("numpy"))
 
 
-def _cache(fix: bool) -> Check:
-    def where() -> str:
+def _robot() -> Check:
+    def what() -> str:
         from oodbench.sim import robots
 
-        if not fix and not robots.is_prepared("panda"):
-            raise AssetError(f"{robots.folder('panda')}: not there")
-        return f"{robots.ensure('panda')} ({robots.versions()['panda']})"
+        robots.spec("panda").compile()
+        return f"panda, from {robots.versions()['panda']} ({robots.content_sha256('panda')[:12]})"
 
-    remedy = "oodbench doctor --fix (needs robosuite), or copy this folder from a machine that has it"
-    return _attempt("robot meshes", where, remedy)
+    return _attempt("robot", what, "pip install --force-reinstall --no-deps oodbench")
 
 
 def _gl() -> Check:
@@ -79,11 +75,8 @@ def _video() -> Check:
 
 
 def _disk() -> Check:
-    folder = paths.cache_dir()
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free / 2**30
-    return Check("disk", free > SPACE, f"{free:.1f} GiB free at {folder}", "free some space, or set OODBENCH_CACHE")
+    free = shutil.disk_usage(".").free / 2**30
+    return Check("disk", free > SPACE, f"{free:.1f} GiB free here", "free some space, or run in another folder")
 
 
 def _attempt(name: str, probe: Callable[[], str], fix: str = "") -> Check:

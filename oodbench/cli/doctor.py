@@ -11,15 +11,14 @@ import typer
 
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="print for scripts")] = False,
-    fix: Annotated[bool, typer.Option(help="prepare the robot's meshes now if they are not")] = False,
 ) -> None:
-    """Check GL, versions and the asset cache; exit code 0 when everything is ready.
+    """Check versions, the robot's files, GL and ffmpeg; exit code 0 when everything is ready.
 
-    Example: oodbench doctor --fix
+    Example: oodbench doctor
     """
     from oodbench import doctor as checks
 
-    results = checks.run(fix=fix)
+    results = checks.run()
     if as_json:
         typer.echo(json.dumps([check.__dict__ for check in results], indent=1))
     else:
