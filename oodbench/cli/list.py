@@ -17,7 +17,7 @@ ONLY_JSON = ("a level of severity", "source")  # too long for a terminal
 
 
 def list_(
-    what: Annotated[str, typer.Argument(help="tasks, shifts, suites, policies, objects or textures")],
+    what: Annotated[str, typer.Argument(help="tasks, shifts, suites, pools, policies, objects or textures")],
     as_json: Annotated[bool, typer.Option("--json", help="print for scripts")] = False,
 ) -> None:
     """List what oodbench and installed packages offer.
@@ -76,6 +76,13 @@ def _suites() -> list[Row]:
     return [{"suite": s.name, "version": s.version, "episodes": len(s.plan()), "what": s.summary} for s in SUITES]
 
 
+def _pools() -> list[Row]:
+    from oodbench.pool import POOLS
+
+    kinds = ("objects", "textures", "glyphs", "tasks", "shifts")
+    return [{"pool": p.name, **{kind: len(p.names(kind)) for kind in kinds}, "what": p.summary} for p in POOLS]
+
+
 def _policies() -> list[Row]:
     from oodbench.policies.controls import POLICIES
 
@@ -108,6 +115,7 @@ LISTS: dict[str, Callable[[], list[Row]]] = {
     "tasks": _tasks,
     "shifts": _shifts,
     "suites": _suites,
+    "pools": _pools,
     "policies": _policies,
     "objects": _objects,
     "textures": _textures,

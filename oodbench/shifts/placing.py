@@ -12,9 +12,10 @@ from oodbench.errors import SpecError
 from oodbench.goal import Condition
 from oodbench.scene import Camera, Object, Scene
 from oodbench.shift import LEVELS, Context
-from oodbench.task import CAMERAS, Region, is_clear
+from oodbench.task import CAMERAS, GAP, Region, is_clear
 
 ROOM = 0.05  # between an added object and anything else (m): the hand is wider than the fingers
+CRAMPED = 0.005  # between a displaced object and the others, where there is no more room (m)
 TABLE_AREA = ((-0.26, 0.15), (-0.34, 0.34))  # where objects may be added: x and y ranges (m)
 REACH = ((-0.33, 0.16), (-0.34, 0.34))  # where things to be handled may be (m)
 BEHIND = -0.19  # nearer to the robot than this the hand does not get behind a puck (m)
@@ -127,11 +128,12 @@ def outside(
         )
         return item.but(position=(x, y, item.position[2]), yaw=item.yaw + math.copysign(turn * severity, spin))
 
-    for levels in (LEVELS, (context.severity,)):  # in a crowded scene only where it will be
+    # In a crowded scene only where it will be, and at last as close to others as things can stand.
+    for levels, gap in ((LEVELS, GAP), ((context.severity,), GAP), ((context.severity,), CRAMPED)):
         for _ in range(500):
             *along, spin = context.rng.uniform(-1, 1, 3)
             along = np.asarray(along) / np.abs(along).max()  # onto the border of a square
-            if all(_free(moved(level, along, spin), others) for level in levels):
+            if all(_free(moved(level, along, spin), others, gap) for level in levels):
                 return moved(context.severity, along, spin)
     raise SpecError(f"{scene.key}: no free place for {item.asset} outside its region")
 
@@ -151,10 +153,10 @@ def displaced(scene: Scene, item: Object, step: float, context: Context, others:
     raise SpecError(f"{scene.key}: no free place to move {item.asset} to")
 
 
-def _free(item: Object, others: tuple[Object, ...]) -> bool:
+def _free(item: Object, others: tuple[Object, ...], gap: float = GAP) -> bool:
     within = all(low <= x <= high for x, (low, high) in zip(item.position[:2], REACH, strict=True))
     cramped = OBJECTS.get(item.asset).kind == "puck" and item.position[0] < BEHIND
-    return within and not cramped and is_clear(item, others)
+    return within and not cramped and is_clear(item, others, gap)
 
 
 def shuffled(
