@@ -15,6 +15,7 @@ from functools import partial
 import numpy as np
 
 from oodbench.errors import OodbenchError
+from oodbench.exact import dot, norm
 from oodbench.goal import Condition
 from oodbench.motion import CAREFUL, CLOSE, FREE, OPEN, PATIENCE, PRECISE, PULLING, Mover, Script
 from oodbench.observation import Seen
@@ -177,7 +178,7 @@ class Expert(Mover):
         here = lambda: self.seen(item, world.center(item))[:2]  # noqa: E731
         there = lambda: self.seen(zone, world.position(zone))[:2]  # noqa: E731
         way = there() - here()
-        way /= max(float(np.linalg.norm(way)), 1e-6)
+        way = way / max(norm(way), 1e-6)
         yaw = self.nearer_yaw(math.atan2(way[1], way[0]) + math.pi / 2)
         behind = world.asset(item).radius + FINGER + 0.03
         clear = self._cruise_height() + 0.02
@@ -194,15 +195,15 @@ class Expert(Mover):
         contact = world.asset(item).radius + FINGER  # until it is known
         for _ in range(4 * PATIENCE):
             hand = world.grip_position[:2]
-            if (there() - here()) @ way < 0.004 or abs((hand - here()) @ sideways) > 0.035:
+            if dot(there() - here(), way) < 0.004 or abs(dot(hand - here(), sideways)) > 0.035:
                 break  # it is there, or it slipped out: begin anew
             if world.touching_gripper(item):
-                contact = (here() - hand) @ way
-            rest = (there() - self.heading()[:2]) @ way - contact
-            drift = (here() - there()) @ sideways  # the fingers carry the puck along, so steer back to the line
-            aside = np.clip((here() - hand) @ sideways - 0.8 * drift, -0.012, 0.012)
+                contact = dot(here() - hand, way)
+            rest = dot(there() - self.heading()[:2], way) - contact
+            drift = dot(here() - there(), sideways)  # the fingers carry the puck along, so steer back to the line
+            aside = np.clip(dot(here() - hand, sideways) - 0.8 * drift, -0.012, 0.012)
             ahead = self.heading()[:2] + np.clip(rest, -0.01, 0.02) * way
-            goal = ahead + ((hand - ahead) @ sideways + aside) * sideways
+            goal = ahead + (dot(hand - ahead, sideways) + aside) * sideways
             yield self.toward(np.array([*goal, LOW]), yaw, PULLING)
         back = np.array([*(world.grip_position[:2] - 0.03 * way), LOW])
         yield from self.go(lambda: back, yaw, CAREFUL)
@@ -282,7 +283,7 @@ class Expert(Mover):
         clear = self._cruise_height(item) + 0.02
         top = world.position(item)[2] + world.asset(item).height + FINGERTIP
         above = lambda: np.add(grasp(), (0, 0, max(HOVER, clear - grasp()[2], top - grasp()[2])))  # noqa: E731
-        if np.linalg.norm((world.grip_position - grasp())[:2]) > 0.03:
+        if norm((world.grip_position - grasp())[:2]) > 0.03:
             yield from self._rise(clear)
         yield from self.go(above, yaw, FREE)
         gone = lambda: self._aside_of(grasp()) > GONE  # noqa: E731
@@ -340,7 +341,7 @@ class Expert(Mover):
         if others:
             there = np.mean([world.center(id) for id in others], axis=0)
             along = world.rotation(container)[:, 0]
-            side = -math.copysign(1.0, (there - spot) @ along)
+            side = -math.copysign(1.0, dot(there - spot, along))
             spot = spot + 0.55 * cavity.radius * side * along
         return spot
 
@@ -352,7 +353,7 @@ class Expert(Mover):
 
     def _aside_of(self, point: np.ndarray) -> float:
         """Horizontal distance of the hand from a point (m)."""
-        return float(np.linalg.norm((self.world.grip_position - point)[:2]))
+        return norm((self.world.grip_position - point)[:2])
 
     def _grasp_point(self, item: str) -> np.ndarray:
         """Where to take `item`; one that has fallen over, at its middle."""

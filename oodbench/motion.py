@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator
 
-import mujoco
 import numpy as np
 
 from oodbench.convention import POSITION_SCALE, ROTATION_SCALE
+from oodbench.exact import norm
+from oodbench.sim import rotations
 from oodbench.sim.world import World
 
 Script = Generator[np.ndarray, None, None]
@@ -58,7 +59,7 @@ class Mover:
             yield self.stay()
         for _ in range(round(PATIENCE / self.pace)):
             here = self.world.grip_position
-            arrived = np.linalg.norm(point() - here) < tolerance and abs(turn_between(self.hand_yaw(), yaw)) < ALIGNED
+            arrived = norm(point() - here) < tolerance and abs(turn_between(self.hand_yaw(), yaw)) < ALIGNED
             if arrived or give_up():
                 return
             yield self.toward(point(), yaw, speed)
@@ -74,9 +75,9 @@ class Mover:
     def _aim(self, point: np.ndarray, yaw: float, speed: float) -> np.ndarray:
         pending = self.world.pending_actions
         motion = (point - self.heading()) / POSITION_SCALE
-        length = float(np.linalg.norm(motion))
+        length = norm(motion)
         turn = (_rotation_to(self.world.target_quat, yaw) / ROTATION_SCALE) - pending[:, 3:6].sum(axis=0)
-        angle = float(np.linalg.norm(turn))
+        angle = norm(turn)
         return np.array(
             [*(motion * min(1.0, speed / max(length, 1e-9))), *(turn * min(1.0, speed / max(angle, 1e-9))), self.grip]
         )
@@ -112,10 +113,5 @@ def turn_between(start: float, end: float) -> float:
 
 def _rotation_to(quat: np.ndarray, yaw: float) -> np.ndarray:
     """Rotation vector (rad, world frame) from `quat` to the hand pointing down with its x axis along `yaw`."""
-    wanted, inverse, relative, vector = np.zeros(4), np.zeros(4), np.zeros(4), np.zeros(3)
     c, s = math.cos(yaw), math.sin(yaw)
-    mujoco.mju_mat2Quat(wanted, np.array([c, s, 0, s, -c, 0, 0, 0, -1.0]))
-    mujoco.mju_negQuat(inverse, quat)
-    mujoco.mju_mulQuat(relative, wanted, inverse)
-    mujoco.mju_quat2Vel(vector, relative, 1.0)
-    return vector
+    return rotations.difference(rotations.of_matrix(np.array([c, s, 0, s, -c, 0, 0, 0, -1.0])), quat)

@@ -17,6 +17,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from oodbench.exact import between
 from oodbench.paths import data_dir
 
 FILE = "spacing.toml"
@@ -29,7 +30,7 @@ C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 def reach(name: str, severity: float) -> float:
     """How far, in [0, 1], the parameter of shift `name` goes at `severity`; linear between the levels."""
     levels = _table().get(name, (0.2, 0.4, 0.6, 0.8, 1.0))
-    return float(np.interp(severity, range(6), (0.0, *levels)))
+    return between(severity, (0.0, *levels))
 
 
 def spaced() -> tuple[str, ...]:

@@ -13,6 +13,7 @@ import numpy as np
 from oodbench import closure
 from oodbench.demos.store import NAMESPACE, Demo, DemoPlan, DemoStore
 from oodbench.errors import RunFolderError
+from oodbench.exact import norm, unit
 from oodbench.expert import Expert
 from oodbench.policies.base import EpisodeInfo
 from oodbench.progress import Meter
@@ -121,9 +122,8 @@ def _record_here(job: tuple[str, int, DemoPlan]) -> Demo:
 
 def _kick(rng: np.random.Generator) -> np.ndarray:
     """A random way, (3,): mostly aside, never far down."""
-    way = rng.standard_normal(3) * np.array([1.0, 1.0, 0.5])
-    way *= KICK * rng.uniform(0.5, 1.5) / np.linalg.norm(way)
-    return np.maximum(way, [-1.0, -1.0, -0.1])
+    way = unit(rng.standard_normal(3) * np.array([1.0, 1.0, 0.5]))
+    return np.maximum(KICK * rng.uniform(0.5, 1.5) * way, [-1.0, -1.0, -0.1])
 
 
 def _near(world: World) -> bool:
@@ -136,7 +136,7 @@ def _near(world: World) -> bool:
             return True
         if id not in manipulated:
             away = world.grip_position - world.position(id)
-            if math.hypot(away[0], away[1]) < NEAR and away[2] < world.asset(id).height + 2 * NEAR:
+            if norm(away[:2]) < NEAR and away[2] < world.asset(id).height + 2 * NEAR:
                 return True
     return any(world.touching_gripper(id) and world.lowest_point(id) < 0.02 for id in manipulated)
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
-from scipy.spatial.transform import Rotation
 
 from oodbench.convention import CONTROL_HZ, POSITION_SCALE, ROTATION_SCALE
 from oodbench.observation import Observation, Seen
+from oodbench.policies import rotations
 from oodbench.policies.base import numbers, within
 from oodbench.policies.spec import PolicySpec
 
@@ -76,7 +77,7 @@ def picture(image: np.ndarray, spec: PolicySpec) -> np.ndarray:
     if image.shape[0] != spec.image_size:
         image = np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize(size, FILTERS[spec.resize]))
     if spec.center_crop < 1.0:
-        margin = (1 - spec.center_crop**0.5) / 2 * spec.image_size
+        margin = (1 - math.sqrt(spec.center_crop)) / 2 * spec.image_size
         box = (margin, margin, spec.image_size - margin, spec.image_size - margin)
         image = np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize(size, FILTERS["bilinear"], box=box))
     return np.ascontiguousarray(image)
@@ -91,19 +92,19 @@ def state(plain: np.ndarray, joints: np.ndarray | None, spec: PolicySpec) -> np.
     rotation, fingers = plain[3:6].astype(np.float64), plain[6:8].astype(np.float64)
     if spec.hand == "right-hand":
         rotation = _right_hand(rotation)
-    turn = Rotation.from_rotvec(rotation)
+    turn = rotations.of_vector(rotation)
     opening = float(np.clip((fingers[0] - fingers[1]) / OPENING, 0.0, 1.0))
     match spec.state:
         case "pose-fingers":
             parts = [position, rotation, fingers]
         case "pose-fingers-folded":
-            parts = [position, turn.as_rotvec(), fingers]
+            parts = [position, rotations.to_vector(turn), fingers]
         case "pose-euler-fingers":
-            parts = [position, turn.as_euler("xyz"), fingers]
+            parts = [position, rotations.to_euler(turn), fingers]
         case "pose-euler-pad-gripper":
-            parts = [position, turn.as_euler("xyz"), np.array([0.0, opening])]
+            parts = [position, rotations.to_euler(turn), np.array([0.0, opening])]
         case "pose-quat-gripper":
-            parts = [position, turn.as_quat(), np.array([opening])]
+            parts = [position, np.array([*turn[1:], turn[0], opening])]
         case "joints-gripper":
             assert joints is not None
             parts = [joints, np.array([1.0 - opening])]
@@ -116,13 +117,11 @@ def _right_hand(rotation: np.ndarray) -> np.ndarray:
     Both are rotation vectors with angles in [0, 2 pi); the quaternion's sign is kept, as robosuite's is, since near the
     usual pose of the hand, half a turn about x, another sign is a jump.
     """
-    angle = float(np.linalg.norm(rotation))
-    axis = rotation / angle if angle > 1e-9 else np.zeros(3)
-    w, (x, y, z) = np.cos(angle / 2), np.sin(angle / 2) * axis
-    h = np.sqrt(0.5)
-    turned = h * np.array([w - z, x + y, y - x, z + w])  # times (h, 0, 0, h)
-    half = float(np.arccos(np.clip(turned[0], -1.0, 1.0)))
-    return turned[1:] * (2 * half / np.sin(half)) if np.sin(half) > 1e-9 else np.zeros(3)
+    w, x, y, z = rotations.of_vector(rotation)
+    turned = math.sqrt(0.5) * np.array([w - z, x + y, y - x, z + w])  # times (h, 0, 0, h)
+    half = math.acos(min(max(turned[0], -1.0), 1.0))
+    sine = math.sin(half)
+    return turned[1:] * (2 * half / sine) if sine > 1e-9 else np.zeros(3)
 
 
 def to_actions(raw: object, spec: PolicySpec, name: str) -> np.ndarray:
@@ -136,7 +135,9 @@ def to_actions(raw: object, spec: PolicySpec, name: str) -> np.ndarray:
     if spec.gripper != "signed-close" or spec.binary_gripper:
         actions = np.concatenate([actions[:, :6], _closing(actions[:, 6:], spec)], 1)
     if spec.rotation == "euler" and actions[:, 3:6].any():
-        turns = Rotation.from_euler("xyz", spec.rotation_scale * actions[:, 3:6]).as_rotvec()
+        turns = np.array(
+            [rotations.to_vector(rotations.of_euler(row)) for row in spec.rotation_scale * actions[:, 3:6]]
+        )
         actions = np.concatenate([actions[:, :3], turns / spec.rotation_scale, actions[:, 6:]], 1)
     scale = np.array([spec.position_scale / POSITION_SCALE] * 3 + [spec.rotation_scale / ROTATION_SCALE] * 3 + [1.0])
     if (scale != 1.0).any():
@@ -162,6 +163,6 @@ def _spread(actions: np.ndarray, steps: int) -> np.ndarray:
     """The same motion in another number of steps: each takes its share of the way, and the gripper as it is then."""
     ends = np.linspace(0.0, len(actions), steps + 1)
     way = np.concatenate([np.zeros((1, 6)), actions[:, :6].cumsum(0)])
-    at = np.stack([np.interp(ends, np.arange(len(actions) + 1), column) for column in way.T], 1)
-    now = np.minimum(ends[:-1].astype(int), len(actions) - 1)
-    return np.concatenate([np.diff(at, axis=0), actions[now, 6:]], 1)
+    before = np.minimum(ends.astype(int), len(actions) - 1)
+    at = way[before] + (ends - before)[:, None] * (way[before + 1] - way[before])
+    return np.concatenate([np.diff(at, axis=0), actions[before[:-1], 6:]], 1)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
+from oodbench.exact import unit
 from oodbench.scene import Scene
 from oodbench.shift import Context, shift
 
@@ -100,8 +99,7 @@ def action_noise(scene: Scene, context: Context) -> Scene:
 )
 def action_bias(scene: Scene, context: Context) -> Scene:
     """The hand drifts in one direction."""
-    direction = context.rng.standard_normal(MOTION)
-    bias = 0.025 * context.severity * direction / np.linalg.norm(direction)
+    bias = 0.025 * context.severity * unit(context.rng.standard_normal(MOTION))
     return scene.but(actuation=scene.actuation.but(bias=tuple(bias)))
 
 
@@ -156,7 +154,7 @@ def lost_actions(scene: Scene, context: Context) -> Scene:
 @shift(
     "execution.action-latency",
     channels=("timing",),
-    unit="control steps (50 ms) between an action and its effect",
+    unit="control steps (50 ms at 20 Hz) between an action and its effect",
     source="vla-evaluation-harness (Kinetix under 0 to 500 ms); LIBERO-LQ; here in simulated time",
     star_gen="-",
 )
@@ -180,7 +178,7 @@ def control_rate(scene: Scene, context: Context) -> Scene:
 @shift(
     "execution.stale-observations",
     channels=("sensors",),
-    unit="age of every observation: one control step (50 ms) a level",
+    unit="age of every observation: one control step (50 ms at 20 Hz) a level",
     source="LIBERO-LQ (latency); oodbench puts it on the observations",
     star_gen="-",
 )

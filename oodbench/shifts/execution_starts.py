@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from oodbench.exact import unit
 from oodbench.scene import Camera, Object, Scene
 from oodbench.shift import Context, shift
 from oodbench.shifts import placing
@@ -85,8 +86,7 @@ def table_height(scene: Scene, context: Context) -> Scene:
 )
 def robot_init(scene: Scene, context: Context) -> Scene:
     """The arm starts in another posture."""
-    direction = context.rng.standard_normal(len(PANDA_HOME))
-    offset = RADIUS * context.severity * direction / np.linalg.norm(direction)
+    offset = RADIUS * context.severity * unit(context.rng.standard_normal(len(PANDA_HOME)))
     return scene.but(robot=scene.robot.but(qpos=tuple(np.asarray(scene.robot.qpos) + offset)))
 
 
@@ -102,7 +102,7 @@ def ee_pose(scene: Scene, context: Context) -> Scene:
     """The hand starts elsewhere and turned, by inverse kinematics; never lower than 10 cm over the table."""
     from oodbench.sim.kinematics import displaced_posture  # the only shift that needs the simulator
 
-    way, axis = (v / np.linalg.norm(v) for v in context.rng.standard_normal((2, 3)))
+    way, axis = map(unit, context.rng.standard_normal((2, 3)))
     way[2] = abs(way[2]) if way[2] < -0.4 else way[2]
     turn = math.radians(HAND_TURN) * context.severity * axis
     posture = displaced_posture(scene.robot.name, scene.robot.qpos, HAND * context.severity * way, turn)

@@ -9,6 +9,7 @@ import numpy as np
 
 from oodbench.catalogue import OBJECTS, ObjectAsset
 from oodbench.errors import SpecError
+from oodbench.exact import dot, norm
 from oodbench.goal import Condition
 from oodbench.scene import Camera, Object, Scene
 from oodbench.shift import LEVELS, Context
@@ -73,9 +74,7 @@ def in_view(camera: Camera, point: tuple[float, float, float]) -> bool:
     forward = np.asarray(camera.target) - camera.position
     right = np.cross(forward, camera.up)
     away = np.asarray(point) - camera.position
-    depth = away @ forward / np.linalg.norm(forward)
-    across = away @ right / np.linalg.norm(right)
-    up = away @ np.cross(right, forward) / np.linalg.norm(np.cross(right, forward))
+    depth, across, up = (dot(away, axis) / norm(axis) for axis in (forward, right, np.cross(right, forward)))
     edge = VISIBLE * depth * math.tan(math.radians(camera.fovy / 2))
     return bool(depth > 0 and abs(across) < edge and abs(up) < edge)
 
@@ -88,7 +87,7 @@ def in_lane(item: Object, scene: Scene) -> bool:
         start = scene.object(ids[0])
         if name == "at":
             a, b = (np.array(scene.object(id).position[:2]) for id in ids)
-            ways.append((a - 0.12 * (b - a) / max(np.linalg.norm(b - a), 1e-6), b))  # the hand comes from behind
+            ways.append((a - 0.12 * (b - a) / max(norm(b - a), 1e-6), b))  # the hand comes from behind
         elif name in ("opened", "closed"):
             front = np.array([-math.cos(start.yaw), -math.sin(start.yaw)])
             ways.append((np.array(start.position[:2]) + 0.1 * front, np.array(start.position[:2]) + 0.32 * front))
@@ -98,8 +97,8 @@ def in_lane(item: Object, scene: Scene) -> bool:
 
 def _distance(point: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
     """From a point to a segment, (2,) each."""
-    share = np.clip((point - a) @ (b - a) / max(float((b - a) @ (b - a)), 1e-9), 0.0, 1.0)
-    return float(np.linalg.norm(point - (a + share * (b - a))))
+    share = min(max(dot(point - a, b - a) / max(dot(b - a, b - a), 1e-9), 0.0), 1.0)
+    return norm(point - (a + share * (b - a)))
 
 
 def make_room(scene: Scene, id: str, context: Context) -> Scene:

@@ -187,7 +187,7 @@ def negation(scene: Scene, context: Context) -> Scene:
 @shift(
     "semantic.correction",
     channels=("instruction", "objects", "events"),
-    unit=f"delay of the correction: {CORRECTION} control steps (0.3 s) a level",
+    unit=f"delay of the correction: {CORRECTION} control steps (0.3 s at 20 Hz) a level",
     source="LIBERO-MAX (online events), in words; the delay is ours",
     star_gen="S-LANG",
     applies=names_an_object,

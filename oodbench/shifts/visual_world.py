@@ -12,6 +12,7 @@ import numpy as np
 
 from oodbench.catalogue import OBJECTS, ObjectAsset
 from oodbench.errors import SpecError
+from oodbench.exact import unit
 from oodbench.scene import RGB, Camera, Lamp, Lights, Object, Scene, Surface
 from oodbench.shift import Context, shift
 from oodbench.shifts import placing
@@ -24,8 +25,7 @@ WORKSPACE = ((-0.45, 0.18), (-0.33, 0.33))  # where things are handled
 
 def _unit(rng: np.random.Generator, size: int) -> np.ndarray:
     """A uniformly random direction, (size,), of length 1."""
-    vector = rng.standard_normal(size)
-    return vector / np.linalg.norm(vector)
+    return unit(rng.standard_normal(size))
 
 
 def _blend(surface: Surface, kind: str, context: Context, weight: float) -> Surface:
@@ -82,7 +82,7 @@ def _lit(lights: Lights, colour: np.ndarray, turn: float = 0.0, tilt: float = 0.
 def lighting(scene: Scene, context: Context) -> Scene:
     """The light is brighter or darker, warmer or colder, and falls from elsewhere: one direction a seed."""
     exposure, warmth, tint, turn, tilt = _unit(context.rng, 5) * 5 * reach("visual.lighting", context.severity)
-    colour = 2.0 ** (0.35 * exposure) * np.array([1 + 0.08 * warmth, 1 + 0.04 * tint, 1 - 0.08 * warmth])
+    colour = math.pow(2.0, 0.35 * exposure) * np.array([1 + 0.08 * warmth, 1 + 0.04 * tint, 1 - 0.08 * warmth])
     return scene.but(lights=_lit(scene.lights, colour, math.radians(12 * turn), math.radians(12 * tilt)))
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from oodbench.catalogue import OBJECTS, TEXTURES, ObjectAsset
 from oodbench.convention import CONTROL_HZ
+from oodbench.exact import unit
 from oodbench.scene import Camera, Lights, Scene, Surface
 from oodbench.sim import glyphs, robots, shapes, textures
 from oodbench.sim.fixtures import FACE_SIZE
@@ -208,9 +209,10 @@ def _corners(model: mujoco.MjModel, body: int) -> np.ndarray:
     for geom in np.flatnonzero((model.geom_bodyid == body) & (model.geom_contype > 0)):
         center, half = model.geom_aabb[geom][:3], model.geom_aabb[geom][3:]
         signs = np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 1])).reshape(3, -1).T
-        rotation = np.zeros(9)
+        corners, rotation = np.zeros((len(signs), 3)), np.zeros(9)
         mujoco.mju_quat2Mat(rotation, model.geom_quat[geom])
-        found.append((center + signs * half) @ rotation.reshape(3, 3).T + model.geom_pos[geom])
+        mujoco.mju_mulMatMatT(corners, center + signs * half, rotation.reshape(3, 3))
+        found.append(corners + model.geom_pos[geom])
     return np.concatenate(found) if found else np.zeros((1, 3))
 
 
@@ -269,7 +271,7 @@ def _write_lights(model: mujoco.MjModel, lights: Lights) -> None:
     model.light_active[:] = 0
     model.light_ambient[:] = 0.0
     for i, lamp in enumerate(lights.lamps):
-        direction = np.asarray(lamp.direction) / np.linalg.norm(lamp.direction)
+        direction = unit(np.asarray(lamp.direction))
         model.light_active[i] = 1
         model.light_dir[i] = direction
         model.light_pos[i] = np.array([-0.1, 0.0, 0.1]) - 2.0 * direction  # where the shadow is computed from
@@ -299,10 +301,8 @@ def yaw_quat(yaw: float) -> np.ndarray:
 
 def camera_quat(camera: Camera) -> np.ndarray:
     """Orientation (w, x, y, z) of a camera that looks at its target; MuJoCo cameras look along -z, y up."""
-    forward = np.asarray(camera.target) - camera.position
-    forward /= np.linalg.norm(forward)
-    right = np.cross(forward, camera.up)
-    right /= np.linalg.norm(right)
+    forward = unit(np.asarray(camera.target) - camera.position)
+    right = unit(np.cross(forward, camera.up))
     quat = np.zeros(4)
     mujoco.mju_mat2Quat(quat, np.stack([right, np.cross(right, forward), -forward], axis=1).ravel())
     return quat

@@ -6,6 +6,7 @@ import mujoco
 import numpy as np
 
 from oodbench.convention import POSITION_SCALE, ROTATION_SCALE
+from oodbench.sim import rotations
 from oodbench.sim.build import Built
 
 GRIPPER_RATE = 0.5  # share of the full opening that the gripper's target moves in a control step at +-1
@@ -26,6 +27,8 @@ class Controller:
         self._built = built
         self._data = data
         self._jacobian = np.zeros((6, built.model.nv))
+        self._of_arm = np.zeros((6, len(built.arm_dof)))
+        self._solver = rotations.LeastSquares(len(built.arm_dof), DAMPING)
         self.position = np.zeros(3)  # target, world frame (m)
         self.quat = np.zeros(4)  # target, world frame (w, x, y, z)
         self.opening = 0.0  # target distance between the fingers (m)
@@ -34,7 +37,7 @@ class Controller:
     def reset(self, opening: float) -> None:
         """Take the present pose as target and the present joints as the home posture."""
         self.position = self._data.site_xpos[self._built.grip_site].copy()
-        self.quat = site_quat(self._data, self._built.grip_site)
+        self.quat = rotations.of_site(self._data, self._built.grip_site)
         self.opening = opening
         self._home = self._data.qpos[self._built.arm_qpos].copy()
         self._write(self._home)
@@ -44,17 +47,16 @@ class Controller:
         site = self._built.grip_site
         achieved = self._data.site_xpos[site]
         lead = self.position + POSITION_SCALE * action[:3] - achieved
-        distance = np.sqrt(lead @ lead)
-        self.position = achieved + lead * min(1.0, POSITION_LEASH / max(distance, 1e-9))
-        turned, error = np.zeros(4), np.zeros(3)
-        mujoco.mju_mulQuat(turned, _rotation(ROTATION_SCALE * action[3:6]), self.quat)
-        here = site_quat(self._data, site)
-        error = _difference(turned, here)
-        angle = np.sqrt(error @ error)
+        self.position = achieved + lead * min(1.0, POSITION_LEASH / max(mujoco.mju_norm3(lead), 1e-9))
+        turned = rotations.product(rotations.of_vector(ROTATION_SCALE * action[3:6]), self.quat)
+        here = rotations.of_site(self._data, site)
+        error = rotations.difference(turned, here)
+        angle = mujoco.mju_norm3(error)
         if angle > ROTATION_LEASH:
             error *= ROTATION_LEASH / angle
-            mujoco.mju_mulQuat(turned, _rotation(error), here)
-        self.quat = turned / np.sqrt(turned @ turned)
+            turned = rotations.product(rotations.of_vector(error), here)
+        mujoco.mju_normalize4(turned)
+        self.quat = turned
         self.opening = min(
             max(self.opening - GRIPPER_RATE * action[6] * self._built.robot.opening, 0.0), self._built.robot.opening
         )
@@ -64,40 +66,14 @@ class Controller:
         """Joint positions that take the grip site along `error` (metres, rad), with the arm near its home posture."""
         built, data = self._built, self._data
         mujoco.mj_jacSite(built.model, data, self._jacobian[:3], self._jacobian[3:], built.grip_site)
-        jacobian = self._jacobian[:, built.arm_dof]
+        jacobian = self._of_arm
+        jacobian[:] = self._jacobian[:, built.arm_dof]
         joints = data.qpos[built.arm_qpos]
         posture = POSTURE_GAIN * (self._home - joints)
-        gram = jacobian @ jacobian.T
-        gram[np.diag_indices(6)] += DAMPING**2
-        return joints + posture + jacobian.T @ np.linalg.solve(gram, error - jacobian @ posture)
+        return joints + posture + self._solver.solve(jacobian, error - rotations.image(jacobian, posture))
 
     def _write(self, joints: np.ndarray) -> None:
         count = len(joints)
         self._data.ctrl[:count] = joints
         half = self.opening / 2
         self._data.ctrl[count : count + 2] = (half, -half)
-
-
-def site_quat(data: mujoco.MjData, site: int) -> np.ndarray:
-    """Orientation of a site in the world frame (w, x, y, z)."""
-    quat = np.zeros(4)
-    mujoco.mju_mat2Quat(quat, data.site_xmat[site])
-    return quat
-
-
-def _rotation(vector: np.ndarray) -> np.ndarray:
-    """Unit quaternion of a rotation vector (rad)."""
-    angle = np.sqrt(vector @ vector)
-    quat = np.array([1.0, 0.0, 0.0, 0.0])
-    if angle > 1e-12:
-        mujoco.mju_axisAngle2Quat(quat, vector / angle, angle)
-    return quat
-
-
-def _difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Rotation vector (rad, world frame) that turns b into a."""
-    inverse, relative, vector = np.zeros(4), np.zeros(4), np.zeros(3)
-    mujoco.mju_negQuat(inverse, b)
-    mujoco.mju_mulQuat(relative, a, inverse)
-    mujoco.mju_quat2Vel(vector, relative, 1.0)
-    return vector

@@ -195,5 +195,5 @@ def board(build: Builder, part: Board) -> None:
 def quat_of(euler: Vec3) -> np.ndarray:
     """Quaternion (w, x, y, z) of rotations (degrees) about the fixed axes x, then y, then z."""
     quat = np.zeros(4)
-    mujoco.mju_euler2Quat(quat, np.radians(euler), "XYZ")
+    mujoco.mju_euler2Quat(quat, [math.radians(angle) for angle in euler], "XYZ")
     return quat

@@ -91,7 +91,7 @@ class _Pen:
 
     def arc(self, x: float, y: float, r: float, start: float, end: float, fill: Colour, w: float) -> None:
         """Degrees, clockwise from the right."""
-        angles = np.radians(np.linspace(start, end, 40))
+        angles = [math.radians(angle) for angle in np.linspace(start, end, 40)]
         self.line([(x + r * math.cos(a), y + r * math.sin(a)) for a in angles], fill, w)
 
     def text(self, x: float, y: float, text: str, height: float, fill: Colour = INK) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from oodbench.sim.predicates import holds
 if TYPE_CHECKING:
     from oodbench.sim.world import World
 
-SETTLE_STEPS = 5  # control steps that a goal must hold, with everything at rest, to count as settled (0.25 s)
+SETTLE_SECONDS = 0.25  # that a goal must hold, with everything at rest, to count as settled; in whole control steps
 REST_SPEED = 0.03  # m/s; a drawer's opening speed likewise
 DROP_HEIGHT = 0.04  # losing an object from higher than this is dropping it (m)
 
@@ -49,11 +50,12 @@ class Judge:
         self._held_height = dict.fromkeys(ids, 0.0)
         self._dropped = self._wrong_object = self._ever = self._holds = False
         self._rest = 0
+        self._settle_steps = math.ceil(SETTLE_SECONDS * world.scene.timing.control_hz)
         self.update()
 
     def status(self) -> Status:
         world = self._world
-        settled = self._rest >= SETTLE_STEPS
+        settled = self._rest >= self._settle_steps
         return Status(
             final=self._holds,
             ever=self._ever,

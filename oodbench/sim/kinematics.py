@@ -9,7 +9,7 @@ import mujoco
 import numpy as np
 
 from oodbench.errors import SpecError
-from oodbench.sim import robots
+from oodbench.sim import robots, rotations
 from oodbench.sim.robots import ROBOTS
 
 ITERATIONS = 200
@@ -37,25 +37,17 @@ def displaced_posture(name: str, qpos: Sequence[float], way: np.ndarray, turn: n
     data.qpos[places] = qpos
     mujoco.mj_kinematics(model, data)
     goal = data.site_xpos[site] + way
-    goal_quat, start, rotation = np.zeros(4), np.zeros(4), np.zeros(4)
-    mujoco.mju_mat2Quat(start, data.site_xmat[site])
-    angle = float(np.linalg.norm(turn))
-    mujoco.mju_axisAngle2Quat(rotation, turn / max(angle, 1e-9), angle)
-    mujoco.mju_mulQuat(goal_quat, rotation, start)
+    goal_quat = rotations.product(rotations.of_vector(turn), rotations.of_site(data, site))
     jacobian, error = np.zeros((6, model.nv)), np.zeros(6)
+    solver = rotations.LeastSquares(len(dofs), DAMPING)
     for _ in range(ITERATIONS):
         mujoco.mj_kinematics(model, data)
         mujoco.mj_comPos(model, data)
         error[:3] = goal - data.site_xpos[site]
-        here, inverse, relative = np.zeros(4), np.zeros(4), np.zeros(4)
-        mujoco.mju_mat2Quat(here, data.site_xmat[site])
-        mujoco.mju_negQuat(inverse, here)
-        mujoco.mju_mulQuat(relative, goal_quat, inverse)
-        mujoco.mju_quat2Vel(error[3:], relative, 1.0)
+        error[3:] = rotations.difference(goal_quat, rotations.of_site(data, site))
         if np.abs(error).max() < TOLERANCE:
             return tuple(float(x) for x in data.qpos[places])
         mujoco.mj_jacSite(model, data, jacobian[:3], jacobian[3:], site)
-        j = jacobian[:, dofs]
-        step = j.T @ np.linalg.solve(j @ j.T + DAMPING**2 * np.eye(6), error)
+        step = solver.solve(np.ascontiguousarray(jacobian[:, dofs]), error)
         data.qpos[places] = np.clip(data.qpos[places] + step, low, high)
     raise SpecError(f"robot {name!r}: no posture has its hand {way.round(3).tolist()} m from the initial one")

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from oodbench.exact import each, lengths, unit
+
 Mesh = tuple[np.ndarray, np.ndarray]  # vertices (n, 3) float, faces (m, 3) int
 
 
@@ -24,13 +26,9 @@ def turned(profile: Sequence[tuple[float, float]], segments: int = 20, hollow: b
         if points[-1][0] > 0:
             points.append((0.0, points[-1][1]))
     rings = []
-    angles = np.linspace(0, math.tau, segments, endpoint=False)
+    cosines, sines = _circle(segments)
     for r, z in points:
-        ring = (
-            np.array([[0.0, 0.0, z]])
-            if r == 0
-            else np.stack([r * np.cos(angles), r * np.sin(angles), np.full(segments, z)], axis=1)
-        )
+        ring = np.array([[0.0, 0.0, z]]) if r == 0 else np.stack([r * cosines, r * sines, np.full(segments, z)], axis=1)
         rings.append(ring)
     return _skin(rings)
 
@@ -41,18 +39,17 @@ def sweep(
     """A tube along the points of `path`, with a radius at each; `flat` squeezes it along its second normal."""
     points = np.asarray(path, float)
     tangents = np.gradient(points, axis=0)
-    tangents /= np.linalg.norm(tangents, axis=1, keepdims=True)
+    tangents /= lengths(tangents)[:, None]
     up = np.array([0.0, 0.0, 1.0]) if abs(tangents[:, 2]).max() < 0.9 else np.array([0.0, 1.0, 0.0])
-    angles = np.linspace(0, math.tau, segments, endpoint=False)
+    cosines, sines = (values[:, None] for values in _circle(segments))
     rings = []
     for point, tangent, radius in zip(points, tangents, radii, strict=True):
         if radius <= 0:
             rings.append(point[None])
             continue
-        side = np.cross(up, tangent)
-        side /= np.linalg.norm(side)
+        side = unit(np.cross(up, tangent))
         top = np.cross(tangent, side)
-        rings.append(point + radius * (np.outer(np.cos(angles), side) + flat * np.outer(np.sin(angles), top)))
+        rings.append(point + radius * (cosines * side + flat * (sines * top)))
     if len(rings[0]) > 1:
         rings.insert(0, rings[0].mean(axis=0, keepdims=True))
     if len(rings[-1]) > 1:
@@ -63,7 +60,7 @@ def sweep(
 def extruded(outline: Sequence[tuple[float, float]], height: float, bevel: float = 0.0) -> Mesh:
     """A star-shaped (seen from the origin) outline, counter-clockwise, raised to `height`; edges cut by `bevel`."""
     flat = np.asarray(outline, float)
-    inner = flat * (1 - bevel / np.linalg.norm(flat, axis=1, keepdims=True).clip(1e-6)) if bevel else flat
+    inner = flat * (1 - bevel / lengths(flat)[:, None].clip(1e-6)) if bevel else flat
     layers = (
         [(inner, 0.0), (flat, bevel), (flat, height - bevel), (inner, height)]
         if bevel
@@ -73,6 +70,12 @@ def extruded(outline: Sequence[tuple[float, float]], height: float, bevel: float
     rings += [np.column_stack([layer, np.full(len(layer), z)]) for layer, z in layers]
     rings.append(np.array([[0.0, 0.0, height]]))
     return _skin(rings)
+
+
+def _circle(segments: int) -> tuple[np.ndarray, np.ndarray]:
+    """The cosines and sines of `segments` angles all around, (segments,) each."""
+    angles = [math.tau * i / segments for i in range(segments)]
+    return each(math.cos, angles), each(math.sin, angles)
 
 
 def rounded_rectangle(half: tuple[float, float], radius: float, per_corner: int = 4) -> list[tuple[float, float]]:

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from oodbench.exact import norm
 from oodbench.goal import PREDICATES, Condition
 
 if TYPE_CHECKING:
@@ -93,7 +92,7 @@ def beside(world: World, id: str, anchor: str, x: float, y: float) -> bool:
     right is what they see in the third-person picture, where +y is right and +x is in front.
     """
     dx, dy, _ = world.center(id) - world.center(anchor)
-    distance = math.hypot(dx, dy)
+    distance = math.sqrt(dx * dx + dy * dy)
     along = dx * x + dy * y
     return bool(distance <= 0.20 and along >= math.cos(math.radians(40)) * distance and on_table(world, id))
 
@@ -139,4 +138,4 @@ def untouched(world: World, id: str) -> bool:
 
 def shifted(world: World, id: str, distance: float) -> bool:
     """The object is this far (m) from where the episode began."""
-    return float(np.linalg.norm(world.position(id) - world.initial_position(id))) >= distance
+    return norm(world.position(id) - world.initial_position(id)) >= distance

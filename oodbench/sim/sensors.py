@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter
 
+from oodbench import exact
 from oodbench.catalogue import TEXTURES
 from oodbench.errors import SpecError, nearest
 from oodbench.scene import Corruption
@@ -93,7 +94,9 @@ def _jpeg(image: np.ndarray, c: Corruption, view: View) -> np.ndarray:
 @_effect
 def _exposure(image: np.ndarray, c: Corruption, view: View) -> np.ndarray:
     """Wrong exposure, in linear light; amount: stops, negative for too dark."""
-    return 255 * np.clip((image / 255) ** 2.2 * 2.0**c.amount, 0, 1) ** (1 / 2.2)
+    gain = math.pow(2.0, c.amount)
+    table = [255 * min(math.pow(math.pow(level / 255, 2.2) * gain, 1 / 2.2), 1.0) for level in range(256)]
+    return np.array(table, np.float32)[image.astype(np.uint8)]
 
 
 @_effect
@@ -105,17 +108,21 @@ def _contrast(image: np.ndarray, c: Corruption, view: View) -> np.ndarray:
 @_effect
 def _glare(image: np.ndarray, c: Corruption, view: View) -> np.ndarray:
     """A light shines into the lens; amount: brightness at its centre, 1 is white."""
-    y, x = np.mgrid[0 : 1 : len(image) * 1j, 0 : 1 : len(image) * 1j]
-    at = 0.5 + 0.32 * np.array([math.cos(c.angle), math.sin(c.angle)])
-    distance = np.hypot(x - at[0], y - at[1])
-    halo = np.exp(-((distance / 0.16) ** 2)) + 0.55 * np.exp(-((distance / 0.5) ** 2))
+    from_left, from_top = 0.5 + 0.32 * math.cos(c.angle), 0.5 + 0.32 * math.sin(c.angle)
+
+    def bell(centre: float, width: float) -> np.ndarray:
+        away = (np.linspace(0.0, 1.0, len(image)) - centre) / width
+        return exact.exp(-(away * away))
+
+    near, far = (bell(from_top, width)[:, None] * bell(from_left, width) for width in (0.16, 0.5))
+    halo = near + 0.55 * far
     return image + 255 * c.amount * halo[..., None].astype(np.float32)
 
 
 @_effect
 def _fog(image: np.ndarray, c: Corruption, view: View) -> np.ndarray:
     """Fog that thickens with distance; amount: extinction coefficient in 1 / m."""
-    clear = np.exp(-c.amount * view.depth())[..., None]
+    clear = exact.exp(-c.amount * view.depth())[..., None].astype(np.float32)
     return image * clear + np.array([208, 212, 216], np.float32) * (1 - clear)
 
 

@@ -15,6 +15,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from oodbench.catalogue import ObjectAsset
 from oodbench.errors import AssetError
+from oodbench.exact import total
 from oodbench.sim import fixtures, meshes
 from oodbench.sim.fixtures import Board, Button, Cabinet, Knob, PartBase, Vec2, Vec3, quat_of
 
@@ -170,13 +171,13 @@ class Builder:
                 self.place(self.body, part, shape, volume, part.position, quat_of(part.euler))
 
     def share_mass(self) -> None:
-        total = sum(volume for _, volume in self.solid)
-        if not total and self.asset.fixed:
+        whole = total(volume for _, volume in self.solid)
+        if not whole and self.asset.fixed:
             return  # a mark on the table
-        if not total:
+        if not whole:
             raise AssetError(f'object {self.asset.name!r}: no part can be touched; give one the role "collision"')
         for geom, volume in self.solid:
-            geom.mass = self.asset.mass * volume / total
+            geom.mass = self.asset.mass * volume / whole
 
     def _shape(self, part: Part) -> tuple[dict[str, Any], float]:
         """Arguments of add_geom, and a volume (m^3)."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from oodbench import exact
 from oodbench.catalogue import TextureAsset
 from oodbench.errors import AssetError, nearest
 from oodbench.seeding import generator
@@ -61,11 +62,18 @@ def _noise(
 
     stretch > 1 draws it out along the first axis (the grain of wood).
     """
-    fy, fx = np.meshgrid(np.fft.fftfreq(size) * size, np.fft.rfftfreq(size) * size, indexing="ij")
-    frequency = np.hypot(fy * stretch, fx)
-    weight = np.where(frequency >= low, np.maximum(frequency, 1.0) ** -rough, 0.0)
-    field = np.fft.irfft2(np.fft.rfft2(rng.standard_normal((size, size))) * weight, s=(size, size))
+    field = np.fft.irfft2(np.fft.rfft2(rng.standard_normal((size, size))) * _spectrum(size, rough, stretch, low))
     return (field - field.mean()) / field.std()
+
+
+@lru_cache(maxsize=32)
+def _spectrum(size: int, rough: float, stretch: float, low: float) -> np.ndarray:
+    """What each frequency of `_noise` counts, (size, size // 2 + 1)."""
+    along = np.arange(float(size))
+    along = np.where(along < (size + 1) // 2, along, along - size) * stretch
+    across = np.arange(size // 2 + 1.0)
+    square = along[:, None] * along[:, None] + across * across
+    return np.where(square >= low * low, exact.power(np.maximum(square, 1.0), -rough / 2), 0.0)
 
 
 def _mix(a: Any, b: Any, share: np.ndarray) -> np.ndarray:
@@ -87,7 +95,7 @@ def wood(
     """Planks side by side with grain along the rows' axis."""
     rows, columns = _grid(size)
     grain = _noise(rng, size, 1.6, 12.0) + 0.5 * _noise(rng, size, 0.7, 40.0)
-    rings = np.sin(math.tau * (3 * planks * columns + 0.35 * _noise(rng, size, 2.4, 4.0)))
+    rings = exact.sine(3 * planks * columns + 0.35 * _noise(rng, size, 2.4, 4.0))
     share = 0.45 + contrast * (0.13 * grain + 0.10 * rings)
     plank = np.floor(columns * planks).astype(int)
     share += 0.22 * (rng.uniform(-0.5, 0.5, planks)[plank])
@@ -121,8 +129,8 @@ def marble(rng: np.random.Generator, size: int, base: Colour, vein: Colour, vein
     """Soft clouds crossed by veins."""
     rows, columns = _grid(size)
     warp = _noise(rng, size, 1.9)
-    ridge = np.abs(np.sin(math.pi * (veins * rows + 2 * columns * 1.0 + 0.55 * warp)))
-    share = np.exp(-9 * ridge) * 0.8 + 0.10 * (1 + _noise(rng, size, 1.7))
+    ridge = np.abs(exact.sine((veins * rows + 2 * columns + 0.55 * warp) / 2))
+    share = exact.exp(-9 * ridge) * 0.8 + 0.10 * (1 + _noise(rng, size, 1.7))
     return _mix(base, vein, share)
 
 
@@ -152,7 +160,8 @@ def gingham(rng: np.random.Generator, size: int, base: Colour, check: Colour, co
     """Crossing bands of a table cloth."""
     rows, columns = _grid(size)
     across, along = ((x * count).astype(int) % 2 for x in (rows, columns))
-    weave = 3 * np.sin(math.tau * 96 * rows) * np.sin(math.tau * 96 * columns)
+    thread = exact.sine(96 * np.arange(size) / size)
+    weave = 3 * thread[:, None] * thread
     return _mix(base, check, 0.5 * (across + along)) + weave[..., None]
 
 
@@ -168,7 +177,8 @@ def stripes(rng: np.random.Generator, size: int, colours: tuple[Colour, ...], co
 def fabric(rng: np.random.Generator, size: int, colour: Colour, threads: int = 64, depth: float = 10.0) -> np.ndarray:
     """A plain weave."""
     rows, columns = _grid(size)
-    warp, weft = np.sin(math.tau * threads * columns), np.sin(math.tau * threads * rows)
+    warp = exact.sine(threads * np.arange(size) / size)
+    weft = warp[:, None]
     over = ((rows * threads).astype(int) + (columns * threads).astype(int)) % 2
     return np.asarray(colour, float) + (depth * np.where(over, warp, weft) + 4 * _noise(rng, size, 1.2))[..., None]
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import OrderedDict, deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import mujoco
 import numpy as np
@@ -13,16 +15,33 @@ from oodbench import closure
 from oodbench.catalogue import ObjectAsset
 from oodbench.errors import OodbenchError
 from oodbench.observation import CAMERAS, Observation
-from oodbench.scene import Actuation, Event, Move, Push, Restage, Say, Scene
+from oodbench.scene import Event, Move, Push, Restage, Say, Scene
 from oodbench.seeding import generator
-from oodbench.sim import build, render, sensors
+from oodbench.sim import build, render, rotations, sensors
+from oodbench.sim.actuation import Actuators
 from oodbench.sim.build import LEFT_FINGER, NOBODY, RIGHT_FINGER, TABLE, Built
-from oodbench.sim.control import Controller, site_quat
+from oodbench.sim.control import Controller
 from oodbench.sim.judge import Judge, Status
 
 NEAR_GRASP = 0.09  # how close the gripper triggers what waits for it (m), as in LIBERO-PRO
 MODELS = 24  # compiled models that a world keeps by default
 CLEARANCE = 0.0005  # objects start this far above the table (m)
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """What is kept of a past moment to show it late. staged: the scene with its light, view and surfaces of then."""
+
+    step: int
+    qpos: np.ndarray
+    staged: Scene
+
+
+def _pose(model: mujoco.MjModel, data: mujoco.MjData) -> None:
+    """Bring all that is seen, read and steered by to data.qpos; mj_step leaves it where its last physics step began."""
+    mujoco.mj_kinematics(model, data)
+    mujoco.mj_comPos(model, data)
+    mujoco.mj_camlight(model, data)
 
 
 class World:
@@ -56,29 +75,39 @@ class World:
         self.instruction = scene.instruction.text
         self._substeps = round(1 / (scene.timing.control_hz * build.TIMESTEP))
         self._coming: list[Event] = list(scene.events)
-        self._noise = self._stream("actuation")
-        self._losses = self._stream("action-loss")
-        self._last_motion = np.zeros(6)
+        self._actuators = Actuators(scene.actuation, self._stream("actuation"), self._stream("action-loss"))
         self._pending = deque(np.zeros((scene.timing.action_delay, 7)))
-        self._past: deque[tuple[int, np.ndarray]] = deque(maxlen=scene.sensors.delay + 1)
+        self._past: deque[_Moment] = deque(maxlen=scene.sensors.delay + 1)
         self._arrivals = self._stream("observation-loss")
-        self._shown: tuple[int, np.ndarray] | None = None
+        self._shown: _Moment | None = None
         self._advance_moment()
         self._digest = hashlib.sha256(closure.sha256(scene).encode())
         self._initial = {id: self.position(id).copy() for id in self.built.assets}
         self._judge = Judge(self)
 
     def step(self, action: np.ndarray) -> None:
-        """Play one control step (1/20 s) with `action`, 7 numbers in [-1, 1] (see oodbench.policies.Policy)."""
-        scene = self.scene
+        """Play one control step with `action`.
+
+        It lasts 1 / scene.timing.control_hz seconds, rounded to whole physics steps of 2 ms.
+
+        Args:
+            action: (7,), see oodbench.policies.Policy; what is outside [-1, 1] counts as the bound.
+
+        Raises:
+            OodbenchError: `action` is not finite, or not of that shape.
+        """
+        command = np.array(action, dtype=np.float64)
+        if command.shape != (7,) or not np.isfinite(command).all():
+            raise OodbenchError(f"an action is 7 finite numbers, not {command.tolist()!r:.80}")
         for event in [event for event in self._coming if self._is_due(event)]:
             self._coming.remove(event)
             self._happen(event)
-        self._pending.append(np.array(action, dtype=np.float64))
-        executed = self._actuate(scene.actuation, self._pending.popleft())
+        self._pending.append(command.clip(-1.0, 1.0))
+        executed = self._actuators.execute(self._pending.popleft())
         self._digest.update(executed.tobytes())
         self._controller.apply(executed)
         mujoco.mj_step(self.model, self.data, self._substeps)
+        _pose(self.model, self.data)
         self.data.xfrc_applied[self.built.hand] = 0.0
         self.steps += 1
         self._advance_moment()
@@ -163,27 +192,12 @@ class World:
         start = self.model.jnt_dofadr[self.model.body_jntadr[self.built.body[id]]]
         return slice(start, start + 6)
 
-    def _actuate(self, actuation: Actuation, action: np.ndarray) -> np.ndarray:
-        """The action that reaches the controller."""
-        if actuation.loss and self._losses.random() < actuation.loss:
-            return np.zeros(7)
-        motion = actuation.gain * action[:6] + actuation.bias
-        if actuation.frame:
-            c, s = np.cos(actuation.frame), np.sin(actuation.frame)
-            turn = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
-            motion = np.concatenate([turn @ motion[:3], turn @ motion[3:]])
-        if actuation.noise:
-            motion = motion + actuation.noise * self._noise.standard_normal(6)
-        motion = actuation.lag * self._last_motion + (1 - actuation.lag) * motion
-        self._last_motion = motion
-        return np.concatenate([motion.clip(-1.0, 1.0), action[6:]])
-
     def _advance_moment(self) -> None:
         self.moment += 1
         self._pairs: set[tuple[int, int]] | None = None
         sensors = self.scene.sensors
         if sensors.delay or sensors.loss:
-            self._past.append((self.steps, self.data.qpos.copy()))
+            self._past.append(_Moment(self.steps, self.data.qpos.copy(), self._staged))
             arrives = self._shown is None or self._arrivals.random() >= sensors.loss
             if arrives:
                 self._shown = self._past[0]
@@ -201,8 +215,15 @@ class World:
 
         as_seen: of the moment that the policy is shown, where the scene delays or drops observations.
         """
-        data = self._seen_data() if as_seen else self.data
-        return self._renderer.render(self.built, data, self._staged, camera, size, kind)
+        staged = self._shown.staged if as_seen and self._shown else self._staged
+        if staged is self._staged:
+            data = self._seen_data() if as_seen else self.data
+            return self._renderer.render(self.built, data, staged, camera, size, kind)
+        build.write_stage(self.model, staged)  # as it was then: light and view are late as well
+        try:
+            return self._renderer.render(self.built, self._seen_data(), staged, camera, size, kind)
+        finally:
+            build.write_stage(self.model, self._staged)
 
     def see(self, camera: str, size: int) -> np.ndarray:
         """The picture as the policy gets it, (size, size, 3) uint8."""
@@ -233,9 +254,9 @@ class World:
     def proprioception(self) -> np.ndarray:
         """The `state` of an observation, (8,) float32."""
         data = self._seen_data()
-        quat = site_quat(data, self.built.grip_site)
-        angle = 2.0 * np.arccos(np.clip(quat[0], -1.0, 1.0))
-        sine = np.sqrt(max(1.0 - quat[0] ** 2, 0.0))
+        quat = rotations.of_site(data, self.built.grip_site)
+        angle = 2.0 * math.acos(min(max(quat[0], -1.0), 1.0))
+        sine = math.sqrt(max(1.0 - quat[0] * quat[0], 0.0))
         turn = quat[1:] * (angle / sine) if sine > 1e-9 else np.zeros(3)
         state = np.concatenate([data.site_xpos[self.built.grip_site], turn, data.qpos[self.built.finger_qpos]])
         noise = self.scene.sensors.state_noise
@@ -253,16 +274,14 @@ class World:
 
     @property
     def _seen_step(self) -> int:
-        return self._shown[0] if self._shown else self.steps
+        return self._shown.step if self._shown else self.steps
 
     def _seen_data(self) -> mujoco.MjData:
         """The state that the policy is shown: the present one, unless observations are late or lost."""
-        if self._shown is None or self._shown[0] == self.steps:
+        if self._shown is None or self._shown.step == self.steps:
             return self.data
-        self._shown_data.qpos[:] = self._shown[1]
-        mujoco.mj_kinematics(self.model, self._shown_data)
-        mujoco.mj_comPos(self.model, self._shown_data)
-        mujoco.mj_camlight(self.model, self._shown_data)
+        self._shown_data.qpos[:] = self._shown.qpos
+        _pose(self.model, self._shown_data)
         return self._shown_data
 
     @staticmethod
@@ -311,11 +330,14 @@ class World:
 
     def in_frame(self, id: str, point: np.ndarray) -> np.ndarray:
         """A world point in the frame of object `id`."""
-        return self.rotation(id).T @ (point - self.position(id))
+        found = np.zeros(3)
+        mujoco.mju_mulMatTVec3(found, self.data.xmat[self.built.body[id]], point - self.position(id))
+        return found
 
     def lowest_point(self, id: str) -> float:
         """The least height of the object's collision shape (m)."""
-        return float(self.position(id)[2] + (self.built.corners[id] @ self.rotation(id)[2]).min())
+        heights = rotations.image(self.built.corners[id], self.rotation(id)[2])
+        return float(self.position(id)[2] + heights.min())
 
     def grasp_point(self, id: str) -> np.ndarray:
         """Where the object is to be held (world frame); of drawers, buttons and knobs, their handle where it is now."""
@@ -326,11 +348,13 @@ class World:
             way = self.joint(id) * asset.joint.range
             if asset.joint.kind != "knob":  # whose handle is on its axis
                 local += way * np.array((-1.0, 0.0, 0.0) if asset.joint.kind == "drawer" else (0.0, 0.0, -1.0))
-        return self.position(id) + self.rotation(id) @ local
+        offset = np.zeros(3)
+        mujoco.mju_mulMatVec3(offset, self.data.xmat[self.built.body[id]], local)
+        return self.position(id) + offset
 
     def grip_distance(self, id: str) -> float:
         """From the point between the fingertips to where the object is to be held (m)."""
-        return float(np.linalg.norm(self.grip_position - self.grasp_point(id)))
+        return mujoco.mju_norm3(self.grip_position - self.grasp_point(id))
 
     def joint(self, id: str) -> float:
         """Position of a drawer, a button or a knob, as a share of its range; 0 for other things."""
@@ -344,7 +368,7 @@ class World:
         joint = self.built.joint.get(id)
         if joint is not None:
             return abs(float(self.data.qvel[self.model.jnt_dofadr[joint]]))
-        return float(np.linalg.norm(self.data.qvel[self._velocity(id)][:3])) if id in self.built.free else 0.0
+        return mujoco.mju_norm3(self.data.qvel[self._velocity(id)][:3]) if id in self.built.free else 0.0
 
     def touching(self, a: str, b: str) -> bool:
         """Whether two objects touch."""
