@@ -259,7 +259,7 @@ class Scene(Part):
 
     @property
     def sha256(self) -> str:
-        """The identity of this scene, 64 hexadecimal digits."""
+        """Hash of this description, 64 hexadecimal digits; an episode's identity is its closure (closure.py)."""
         return hashlib.sha256(self.canonical_json().encode()).hexdigest()
 
 
