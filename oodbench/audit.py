@@ -8,6 +8,7 @@ in-distribution scenes hold nothing of the dev and test splits.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -96,7 +97,7 @@ def audit(
     folder = evaluate("expert", suite, out=out, limit=limit, listener=listener)
     records = folder.records()
     scenes = [episode for episode in suite.plan(limit=min(limit or SCENES, SCENES)) if episode.shift.axis != "control"]
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
         findings = list(watch(pool.map(partial(examine, suite), scenes, chunksize=16), len(scenes)))
     return summarise(suite.name, records, findings)
 

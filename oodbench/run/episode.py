@@ -17,7 +17,7 @@ import numpy as np
 
 from oodbench import closure
 from oodbench.convention import CONTROL_HZ
-from oodbench.errors import OodbenchError, PolicyError
+from oodbench.errors import PolicyError
 from oodbench.observation import Seen
 from oodbench.policies.base import ACTION_SIZE, EpisodeInfo, PolicySpec, ask
 from oodbench.policies.conventions import observe, to_actions
@@ -151,8 +151,6 @@ def turns(
     )
     try:
         scene = episode.scene(suite)
-    except OodbenchError:
-        raise
     except Exception as error:
         return base.model_copy(update={"error": describe(error)})
     return (yield from scene_turns(world, spec, name, scene, rules, base, film_path, session, tape))
@@ -236,7 +234,7 @@ def _loop(
             clock.answered(answer)
             queue.extend(to_actions(answer.value, spec, name))
             if rules.real_time:
-                late = min(int(answer.seconds * CONTROL_HZ), scene.timing.horizon - world.steps)
+                late = min(int(answer.seconds * scene.timing.control_hz), scene.timing.horizon - world.steps)
                 queue.extendleft([_hold(gripper)] * late)
                 clock.waited += late
         with clock.sim():

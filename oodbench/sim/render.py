@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import importlib
 import os
 import sys
@@ -70,8 +69,10 @@ def make_current() -> None:
 def _release() -> None:
     """Give the context back before the interpreter takes OpenGL apart."""
     global _gl
-    with contextlib.suppress(Exception):
+    try:
         _gl.free()
+    except Exception:  # another renderer in the process (robosuite's) has taken the display with it
+        _gl._context = None  # else its destructor tries once more, and prints a traceback
     _gl = None
 
 

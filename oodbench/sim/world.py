@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -22,6 +23,7 @@ from oodbench.sim.actuation import Actuators
 from oodbench.sim.build import LEFT_FINGER, NOBODY, RIGHT_FINGER, TABLE, Built
 from oodbench.sim.control import Controller
 from oodbench.sim.judge import Judge, Status
+from oodbench.sim.render import Kind
 
 NEAR_GRASP = 0.09  # how close the gripper triggers what waits for it (m), as in LIBERO-PRO
 MODELS = 24  # compiled models that a world keeps by default
@@ -48,11 +50,15 @@ class World:
     """Plays scenes. One instance can play any number of them, one after the other; compiled models are reused.
 
     quality: rendering preset, a key of sim.render.QUALITIES. models: compiled models that are kept.
+    draw: calls what it is given in the thread that has OpenGL, where another one may look.
     """
 
-    def __init__(self, quality: str = "standard", models: int = MODELS) -> None:
+    def __init__(
+        self, quality: str = "standard", models: int = MODELS, draw: Callable[[Callable[[], Any]], Any] | None = None
+    ) -> None:
         self._renderer = render.Renderer(quality)
         self._kept = models
+        self._draw = draw or (lambda work: work())
         self._scene: Scene | None = None
         self._models: OrderedDict[build.Topology, tuple[Built, mujoco.MjData, mujoco.MjData]] = OrderedDict()
         self.moment = 0  # counts every change of state; observations belong to one
@@ -209,12 +215,15 @@ class World:
     # --- looking -----------------------------------------------------------------------------------------------
 
     def render(
-        self, camera: str = "image", size: int = 256, kind: render.Kind = "rgb", *, as_seen: bool = False
+        self, camera: str = "image", size: int = 256, kind: Kind = "rgb", *, as_seen: bool = False
     ) -> np.ndarray:
         """The picture of a camera without sensor effects; see sim.render.Renderer.render.
 
         as_seen: of the moment that the policy is shown, where the scene delays or drops observations.
         """
+        return self._draw(lambda: self._render(camera, size, kind, as_seen))
+
+    def _render(self, camera: str, size: int, kind: Kind, as_seen: bool) -> np.ndarray:
         staged = self._shown.staged if as_seen and self._shown else self._staged
         if staged is self._staged:
             data = self._seen_data() if as_seen else self.data
