@@ -29,7 +29,7 @@ from oodbench.errors import OodbenchError, SpecError
 from oodbench.report.summary import RunSummary
 from oodbench.run import columns, records, trace
 from oodbench.run.columns import Episodes, Film
-from oodbench.run.info import PolicyInfo, RunInfo, read_info
+from oodbench.run.info import RunInfo, SuiteInfo, read_info
 from oodbench.run.records import EpisodeKey, EpisodeRecord
 from oodbench.run.trace import Tape, Trace, TraceWriter
 from oodbench.run.video import Film as Camera
@@ -100,16 +100,12 @@ class Entry:
 
 def suite_of(info: RunInfo) -> Suite:
     """What was played. Most entries are of the same few suites. Raises RunFolderError."""
-    return _suite_of(
-        info.model_copy(update={"policy": PolicyInfo(uri="")}).model_dump_json(
-            include={"policy", "suite"}, exclude_unset=True
-        )
-    )
+    return _suite_of(info.suite.model_dump_json(exclude_unset=True))
 
 
 @lru_cache(maxsize=256)
 def _suite_of(content: str) -> Suite:
-    return RunInfo.model_validate_json(content).suite_to_play()
+    return SuiteInfo.model_validate_json(content).to_play()
 
 
 def read(path: Path) -> Entry:

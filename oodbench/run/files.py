@@ -89,8 +89,8 @@ def blocks(folder: Path, name: str, block: int = BLOCK) -> Iterator[tuple[bytes,
 
     Raises:
         FileNotFoundError: There is no such file.
-        RunFolderError: As of `opened`; the file is not zstd, has a line of more than LINE_BYTES, or unpacks to more than
-            RECORDS_BYTES.
+        RunFolderError: As of `opened`; the file is not zstd, has a line of more than LINE_BYTES, or unpacks to
+            more than RECORDS_BYTES.
     """
     packed = name.endswith(".zst")
     path = folder / name
@@ -119,7 +119,7 @@ def blocks(folder: Path, name: str, block: int = BLOCK) -> Iterator[tuple[bytes,
 
 
 def inflated(content: bytes, size: int) -> bytes:
-    """What zlib packed, of exactly `size` bytes; never more is unpacked. Raises ValueError when it is something else."""
+    """What zlib packed, of exactly `size` bytes; never more is unpacked. Raises ValueError when it is not that."""
     unpack = zlib.decompressobj()
     try:
         found = unpack.decompress(content, size + 1)

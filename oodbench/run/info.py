@@ -19,7 +19,7 @@ from oodbench.shift import SHIFTS, ShiftSpec
 from oodbench.suite import Episode, Protocol, Suite
 from oodbench.task import TASKS
 
-FORMAT = 1
+FORMAT: Literal[1] = 1
 NAME, TEXT = 300, 20_000  # characters of a name, and of anything else
 MANY = 1000  # entries of a list or a table
 NODES, DEPTH = 200_000, 20  # of free-form content (a policy's statistics, what a server says of itself)
@@ -98,7 +98,7 @@ class BlockInfo(_Info):
 
 
 class SuiteContent(_Info):
-    """The suite's file as it was when the run began. `RunInfo.suite_to_play` makes a Suite of it."""
+    """The suite's file as it was when the run began. `SuiteInfo.to_play` makes a Suite of it."""
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
@@ -113,6 +113,28 @@ class SuiteInfo(_Info):
     split: Split = "test"
     fresh: Name = ""
     content: Annotated[SuiteContent, BeforeValidator(_bounded)] = SuiteContent()
+
+    def to_play(self, *, paths: bool = False) -> Suite:
+        """The suite, checked, to sample its scenes.
+
+        Args:
+            paths: Whether it may name tasks by the paths of files, which are then read; only for one's own runs.
+
+        Raises:
+            RunFolderError: It is no suite, names things that are not installed or lie in files, or its plan is too
+                large to be made for a stranger.
+        """
+        content = self.content.model_dump(mode="json", exclude_unset=True)
+        try:
+            for block in self.content.cells:
+                _known("task", block.tasks, TASKS.names(), paths=paths)
+                _known("shift", [n for shift in block.shifts for n in _parts(shift)], [*SHIFTS.names(), "none"])
+            _affordable(self.content.cells)
+            return Suite.model_validate(content)
+        except ValidationError as error:
+            raise RunFolderError(f"run.json: not a suite: {_first(error)}") from None
+        except OodbenchError as error:
+            raise RunFolderError(f"run.json: suite {self.name!r}: {error}") from None
 
     @property
     def title(self) -> str:
@@ -167,26 +189,8 @@ class RunInfo(_Info):
         return self.model_dump_json(indent=1) + "\n"
 
     def suite_to_play(self, *, paths: bool = False) -> Suite:
-        """The suite, checked, to sample its scenes.
-
-        Args:
-            paths: Whether it may name tasks by the paths of files, which are then read; only for one's own runs.
-
-        Raises:
-            RunFolderError: It is no suite, names things that are not installed or lie in files, or its plan is too
-                large to be made for a stranger.
-        """
-        content = self.suite.content.model_dump(mode="json", exclude_unset=True)
-        try:
-            for block in self.suite.content.cells:
-                _known("task", block.tasks, TASKS.names(), paths=paths)
-                _known("shift", [n for shift in block.shifts for n in _parts(shift)], [*SHIFTS.names(), "none"])
-            _affordable(self.suite.content.cells)
-            return Suite.model_validate(content)
-        except ValidationError as error:
-            raise RunFolderError(f"run.json: not a suite: {_first(error)}") from None
-        except OodbenchError as error:
-            raise RunFolderError(f"run.json: suite {self.suite.name!r}: {error}") from None
+        """As `SuiteInfo.to_play`."""
+        return self.suite.to_play(paths=paths)
 
 
 def read_info(path: Path) -> RunInfo:
