@@ -30,12 +30,12 @@ def submit(
     from oodbench.errors import SpecError
     from oodbench.leaderboard import entry
     from oodbench.leaderboard.validate import validate
-    from oodbench.run.folder import read_info
+    from oodbench.run.info import read_info
 
     console = Console()
     if info is None:
         form = run / entry.INFO
-        name = "".join(c if c.isalnum() else "-" for c in str(read_info(run)["policy"]["name"]).lower()).strip("-")
+        name = "".join(c if c.isalnum() else "-" for c in read_info(run).policy.name.lower()).strip("-")
         if not form.exists():
             form.write_text(entry.TEMPLATE.format(name=name or "my-policy"), encoding="utf-8")
         raise SpecError(f"fill in {form}, then: oodbench submit {run} --info {form}")

@@ -29,7 +29,7 @@ from oodbench.errors import OodbenchError, SpecError
 from oodbench.report.summary import RunSummary
 from oodbench.run import columns, records, trace
 from oodbench.run.columns import Episodes, Film
-from oodbench.run.folder import read_info
+from oodbench.run.info import RunInfo, SuiteInfo, read_info
 from oodbench.run.records import EpisodeKey, EpisodeRecord
 from oodbench.run.trace import Tape, Trace, TraceWriter
 from oodbench.run.video import Film as Camera
@@ -94,13 +94,17 @@ class Entry:
 
     @cached_property
     def suite(self) -> Suite:
-        return suite_of(json.dumps(self.run.info["suite"]["content"]))
+        return suite_of(self.run.info)
+
+
+def suite_of(info: RunInfo) -> Suite:
+    """What was played. Most entries are of the same few suites. Raises RunFolderError."""
+    return _suite_of(info.suite.model_dump_json(exclude_unset=True))
 
 
 @lru_cache(maxsize=256)
-def suite_of(content: str) -> Suite:
-    """From the JSON of a suite's content. Most entries are of the same few."""
-    return Suite.model_validate_json(content)
+def _suite_of(content: str) -> Suite:
+    return SuiteInfo.model_validate_json(content).to_play()
 
 
 def read(path: Path) -> Entry:
@@ -138,7 +142,7 @@ def submit(run: Path, about: EntryInfo, root: Path, tell: Callable[[str], None] 
     """
     info = read_info(run)
     kept = records.read(run / "episodes.jsonl")
-    planned = int(info.get("plan", {}).get("episodes", 0))
+    planned = info.plan.episodes or 0
     if len(kept) < planned:
         raise SpecError(f"{run}: {len(kept)} of {planned} episodes were played; repeat its command to play the rest")
     broken = [record for record in kept if record.error]
@@ -150,12 +154,12 @@ def submit(run: Path, about: EntryInfo, root: Path, tell: Callable[[str], None] 
     traces = trace.read(run)
     if not traces:
         raise SpecError(f"{run}: was played with --no-traces; an entry is replayed from its actions")
-    suite = Suite.model_validate(info["suite"]["content"])
+    suite = suite_of(info)
     folder = root / about.name / (suite.name + (f"-fresh-{suite.fresh}" if suite.fresh else ""))
     with replaced(folder) as part:
         lines = b"".join(_compact(record) for record in sorted(kept, key=lambda r: r.key))
         (part / EPISODES).write_bytes(zstandard.ZstdCompressor(level=19).compress(lines))
-        (part / RUN).write_text(json.dumps(_portable(info), indent=1) + "\n", encoding="utf-8")
+        (part / RUN).write_text(json.dumps(_portable(info.model_dump(mode="json")), indent=1) + "\n", encoding="utf-8")
         _write_traces(part, kept, traces, sampled([r.key for r in kept], sha256(part / EPISODES)))
         tell("filming typical episodes")
         _film(part / "videos", suite, kept, traces)
@@ -280,7 +284,7 @@ def with_films(episodes: Episodes, path: Path) -> Episodes:
 
 def _words(path: Path, episodes: Episodes, row: int) -> str:
     """What the policy was told."""
-    suite = suite_of(json.dumps(read_info(path)["suite"]["content"]))
+    suite = suite_of(read_info(path))
     task, shift, severity, seed = episodes.key(row)
     return Episode(task, ShiftSpec.parse(shift, severity), seed).scene(suite).instruction.text
 

@@ -262,12 +262,12 @@ def _repeat(entry: Entry) -> list[str]:
         "run",
         entry.suite.name,
         "--policy",
-        info["policy"]["uri"],
+        info.policy.uri,
         "--out",
         f"runs/{entry.about.name}",
     ]
     words += ["--fresh", entry.suite.fresh] if entry.suite.fresh else []
-    command: list[str] = info.get("command", [])
+    command = info.command
     for flag in ("--task", "--shift"):
         words += [part for i, word in enumerate(command[:-1]) if word == flag for part in (flag, command[i + 1])]
     folder = f"leaderboard/entries/{entry.about.name}/{entry.path.name}"
