@@ -12,7 +12,7 @@ from oodbench.registry import Registry
 from oodbench.seeding import generator
 from oodbench.sim.observation import Seen
 
-POLICIES: Registry[Callable[..., Any]] = Registry("policy", group="oodbench.policies")
+POLICIES: Registry[Callable[..., Any]] = Registry("policy", group="oodbench.policies", lazy=True)
 
 CHUNK = 8
 

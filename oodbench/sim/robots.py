@@ -60,7 +60,7 @@ def _load(path: Path) -> RobotAsset:
     return toml.load(path, RobotAsset)
 
 
-ROBOTS: Registry[RobotAsset] = Registry("robot", paths.data_dir("assets") / "robots", _load)
+ROBOTS: Registry[RobotAsset] = Registry("robot", paths.data_dir("assets") / "robots", _load, of=RobotAsset)
 
 
 def folder(name: str) -> Path:
