@@ -12,8 +12,8 @@ from oodbench.demos.frames import shrink
 from oodbench.diagnostics.attention import rollout
 from oodbench.diagnostics.inside import Inside
 from oodbench.errors import OodbenchError
+from oodbench.observation import Seen
 from oodbench.policies.base import EpisodeInfo, PolicySpec
-from oodbench.sim.observation import Seen
 from vla.model import VLA, pixels
 
 BATCH = 64

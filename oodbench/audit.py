@@ -8,6 +8,7 @@ in-distribution scenes hold nothing of the dev and test splits.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -18,11 +19,11 @@ from pathlib import Path
 
 import numpy as np
 
+from oodbench.goal import objects_of
 from oodbench.run.records import EpisodeRecord
 from oodbench.run.runner import Listener, evaluate
 from oodbench.scene import Scene, changed_channels
 from oodbench.shift import SHIFTS, ShiftSpec
-from oodbench.sim.predicates import objects_of
 from oodbench.sim.world import World
 from oodbench.stats.rates import Rate
 from oodbench.suite import SUITES, Episode, Suite
@@ -96,7 +97,7 @@ def audit(
     folder = evaluate("expert", suite, out=out, limit=limit, listener=listener)
     records = folder.records()
     scenes = [episode for episode in suite.plan(limit=min(limit or SCENES, SCENES)) if episode.shift.axis != "control"]
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
         findings = list(watch(pool.map(partial(examine, suite), scenes, chunksize=16), len(scenes)))
     return summarise(suite.name, records, findings)
 

@@ -22,13 +22,14 @@ from typing import Any
 import mujoco
 import numpy as np
 
+from oodbench.convention import CONTROL_HZ
 from oodbench.errors import AssetError, RenderError
+from oodbench.observation import Seen
 from oodbench.policies.base import EpisodeInfo, PolicySpec
 from oodbench.run.pool import Job, Setup, play_all
 from oodbench.seeding import generator
 from oodbench.shift import ShiftSpec
-from oodbench.sim.build import CONTROL_HZ, SUBSTEPS
-from oodbench.sim.observation import Seen
+from oodbench.sim.build import SUBSTEPS
 from oodbench.sim.world import World
 from oodbench.suite import SUITES, Episode
 from oodbench.task import TASKS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -63,9 +62,9 @@ def _cache(fix: bool) -> Check:
 
 def _gl() -> Check:
     def renderer() -> str:
-        from oodbench.sim.render import gl_info
+        from oodbench.sim.render import backend, gl_info
 
-        return f"{gl_info()['renderer']} ({os.environ.get('MUJOCO_GL', 'default')})"
+        return f"{gl_info()['renderer']} ({backend() or 'default'})"
 
     return _attempt("OpenGL", renderer, "as it says")
 

@@ -16,9 +16,9 @@ import numpy as np
 from gymnasium import spaces
 
 from oodbench.catalogue import Split
+from oodbench.convention import CONTROL_HZ
 from oodbench.errors import SpecError
 from oodbench.shift import ShiftSpec
-from oodbench.sim.build import CONTROL_HZ
 from oodbench.sim.world import World
 from oodbench.task import NAMESPACE, TASKS
 

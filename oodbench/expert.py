@@ -15,11 +15,12 @@ from functools import partial
 import numpy as np
 
 from oodbench.errors import OodbenchError
+from oodbench.goal import Condition
 from oodbench.motion import CAREFUL, CLOSE, FREE, OPEN, PATIENCE, PRECISE, PULLING, Mover, Script
+from oodbench.observation import Seen
 from oodbench.policies.base import EpisodeInfo, PolicySpec
 from oodbench.seeding import generator
-from oodbench.sim.observation import Seen
-from oodbench.sim.predicates import Condition
+from oodbench.sim.predicates import holds
 
 FINGERTIP = 0.025  # room for the fingertips over the top of what they come down on (m)
 HOVER = 0.09  # the gripper comes down from this far above a grasp (m)
@@ -92,7 +93,7 @@ class Expert(Mover):
             if condition.name not in scripts:
                 raise OodbenchError(f"the expert has no script for the goal {condition.name!r}")
         while True:
-            missing = [condition for condition in todo if not condition.holds(self.world)]
+            missing = [condition for condition in todo if not holds(self.world, condition)]
             if not missing:
                 yield self.stay()
                 continue
@@ -328,7 +329,7 @@ class Expert(Mover):
     # --- knowing ---------------------------------------------------------------------------------------------------
 
     def _holds(self, name: str, *args: str | float) -> bool:
-        return Condition(name, args).holds(self.world)
+        return holds(self.world, Condition(name, args))
 
     def _free_spot(self, item: str, container: str) -> np.ndarray:
         """Where to let `item` go over a container: in the middle, or to one side of what is in it or is to come."""

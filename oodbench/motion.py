@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 import mujoco
 import numpy as np
 
-from oodbench.sim.control import POSITION_SCALE, ROTATION_SCALE
+from oodbench.convention import POSITION_SCALE, ROTATION_SCALE
 from oodbench.sim.world import World
 
 Script = Generator[np.ndarray, None, None]

@@ -52,7 +52,7 @@ class Stage(Part):
 
 
 class Goal(Part):
-    """What counts as done: conditions such as ``on(target, receptacle)`` (see sim/predicates.py), all of which hold.
+    """What counts as done: conditions such as ``on(target, receptacle)`` (see oodbench/goal.py), all of which hold.
 
     manipulated: the objects that the robot must handle. stages: in the order in which they are expected. released:
     whether "settled" asks for empty fingers. habit: what a policy that ignores the instruction would do instead, where

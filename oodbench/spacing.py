@@ -26,9 +26,13 @@ WINDOW = 8
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
+EVEN = (0.2, 0.4, 0.6, 0.8, 1.0)
+_measuring: set[str] = set()  # shifts whose levels are even for now, because they are being measured
+
+
 def reach(name: str, severity: float) -> float:
     """How far, in [0, 1], the parameter of shift `name` goes at `severity`; linear between the levels."""
-    levels = _table().get(name, (0.2, 0.4, 0.6, 0.8, 1.0))
+    levels = EVEN if name in _measuring else _table().get(name, EVEN)
     return float(np.interp(severity, range(6), (0.0, *levels)))
 
 
@@ -107,13 +111,18 @@ def main(wanted: list[str]) -> None:
     path = data_dir("assets") / FILE
     names = [n for n in SHIFTS.names() if n.startswith("visual.") and n not in UNSPACED]
     table = {name: row for name, row in _table().items() if name in names and wanted and name not in wanted}
-    path.unlink(missing_ok=True)  # the others are measured with even parameters
-    _table.cache_clear()
     for name in track([name for name in names if name not in table], "visual shifts"):
-        table[name] = even_levels(measure(name, tuple(5 * x for x in GRID)))
+        _measuring.add(name)
+        try:
+            table[name] = even_levels(measure(name, tuple(5 * x for x in GRID)))
+        finally:
+            _measuring.discard(name)
     lines = ["# Measured by `python -m oodbench.spacing`: where levels 1..5 lie between 0 and the largest parameter."]
     lines += [f'"{name}" = {list(table[name])}' for name in sorted(table)]
-    path.write_text("\n".join(lines) + "\n")
+    part = path.with_suffix(".part")  # what was measured before stays until the new table is there
+    part.write_text("\n".join(lines) + "\n")
+    part.replace(path)
+    _table.cache_clear()
 
 
 # Those whose levels are counts or weights that a paper names, or that are made of others.

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from oodbench import toml
 from oodbench.catalogue import GLYPHS, OBJECTS, Kind, ObjectAsset, Split, objects, textures
 from oodbench.errors import SpecError
+from oodbench.goal import Condition
 from oodbench.paths import data_dir
 from oodbench.registry import Registry
 from oodbench.scene import (
@@ -29,7 +30,6 @@ from oodbench.scene import (
     Timing,
 )
 from oodbench.seeding import generator
-from oodbench.sim.predicates import Condition
 
 NAMESPACE = "oodbench-1"  # of the random streams when no suite names another
 PLACES: tuple[Kind, ...] = ("receptacle", "container", "zone", "block")  # kinds that things are put on or into

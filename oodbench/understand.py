@@ -15,9 +15,9 @@ import mujoco
 import numpy as np
 
 from oodbench.catalogue import GLYPHS, OBJECTS, TEXTURES
+from oodbench.goal import Condition, objects_of
 from oodbench.scene import Object, Say, Scene
 from oodbench.sim.build import camera_quat
-from oodbench.sim.predicates import Condition, objects_of
 from oodbench.task import CAMERAS, TASKS
 
 IDENTIFIER = re.compile(r"[{}_@#]|(semantic|visual|execution|control)\.|\b(distractor|receptacle|other)-\d")

@@ -7,8 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
+import yaml
+from typer.testing import CliRunner
 
 from oodbench.catalogue import objects
+from oodbench.cli import app
 from oodbench.shift import SHIFTS
 from oodbench.suite import SUITES
 from oodbench.task import TASKS
@@ -75,13 +79,40 @@ def test_contributings_task_is_one_file_that_the_expert_solves(cli, tmp_path):
     assert axes["id"] == axes["semantic"] == {"successes": 2, "episodes": 2}
 
 
-@pytest.mark.parametrize("command", ["run", "report", "view", "replay", "audit", "list", "doctor", "bench"])
-def test_every_command_has_a_help_text_with_an_example(cli, command):
-    shown = cli(command, "--help").stdout
-    assert f"oodbench {command}" in shown
-    assert "Example" in shown
+def _commands(group, path=()):
+    for name, command in group.commands.items():
+        yield from _commands(command, (*path, name)) if hasattr(command, "commands") else [(*path, name)]
+
+
+COMMANDS = sorted(_commands(typer.main.get_command(app)))
+
+
+def test_all_commands_are_known_here():
+    assert len(COMMANDS) >= 25
+    assert {("run",), ("list",), ("demos", "record"), ("leaderboard", "build")} <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_a_help_text_with_an_example(command):
+    shown = CliRunner().invoke(app, [*command, "--help"], prog_name="oodbench", terminal_width=200)
+    assert shown.exit_code == 0, shown.output
+    words = " ".join(re.sub(r"[^\x20-\x7e]", " ", shown.output).split())
+    said = words.partition("Usage:")[2]
+    assert said.startswith(f" oodbench {' '.join(command)}")
+    example = re.search(r"Examples?: (.*)", said)
+    assert example, words
+    assert f"oodbench {' '.join(command)}" in example[1]
 
 
 def test_no_module_is_too_long_to_read_in_one_sitting():
     lengths = {path: len(path.read_text().splitlines()) for path in (ROOT / "oodbench").rglob("*.py")}
     assert max(lengths.values()) <= 450, max(lengths, key=lengths.get)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github/workflows").glob("*.yml")), ids=lambda path: path.name)
+def test_no_workflow_pastes_an_input_into_a_shell(path):
+    """What a caller gives reaches commands as environment variables, or it could be commands itself."""
+    jobs = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].values()
+    commands = [step["run"] for job in jobs for step in job["steps"] if "run" in step]
+    assert commands
+    assert not [command for command in commands if "${{" in command]

@@ -13,6 +13,7 @@ import math
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -115,12 +116,15 @@ def _path(out: Path, shard: int) -> Path:
     return out / f"pictures-{shard:05d}.npz"
 
 
-_WORLD: dict[str, World] = {}
+@cache
+def _world(quality: str) -> World:
+    """One a process."""
+    return World(quality)
 
 
 def _render_shard(job: tuple[PicturePlan, int, Path]) -> int:
     plan, shard, path = job
-    world = _WORLD.setdefault(plan.quality, World(plan.quality))
+    world = _world(plan.quality)
     parts: dict[str, list[np.ndarray]] = {}
     seen = []
     for i in range(SETS):

@@ -23,7 +23,6 @@ def compare(
     from rich.console import Console
 
     from oodbench.report import compare as report
-    from oodbench.run.replay import replay_episode
 
     found = report.compare(a, b)
     if format == "json":
@@ -42,7 +41,11 @@ def compare(
         if whole is not None:
             console.print(f"All shifts together find a difference of {100 * whole:.1f} points with a power of 80 %.")
         console.print("- of few scenes: no interval; p of shifts: adjusted by Holm's method", style="dim")
-    for name in found.disagreements[:videos] if videos else ():
+    if not videos:
+        return
+    from oodbench.run.replay import replay_episode
+
+    for name in found.disagreements[:videos]:
         for folder, letter in ((a, "a"), (b, "b")):
             path = out / f"{name.replace('/', '--')}--{letter}.mp4"
             path.parent.mkdir(parents=True, exist_ok=True)

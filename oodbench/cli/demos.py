@@ -51,7 +51,10 @@ def record(
 
 @demos.command("info")
 def info(folder: Folder) -> None:
-    """What a folder holds."""
+    """Say what a folder holds.
+
+    Example: oodbench demos info runs/demos
+    """
     from oodbench.demos.store import DemoStore
 
     store = DemoStore(folder)
@@ -69,7 +72,10 @@ def render(
     chunk: Annotated[int, typer.Option(min=1, help="actions a frame comes with")] = 8,
     workers: Workers = 2,
 ) -> None:
-    """Render frames for training: pictures, state, instruction and action chunk. Goes on where it was."""
+    """Render frames for training: pictures, state, instruction and action chunk. Goes on where it was.
+
+    Example: oodbench demos render runs/demos --out runs/demos-frames
+    """
     from oodbench.demos.frames import FramePlan, render_all
     from oodbench.demos.store import DemoStore
     from oodbench.errors import SpecError

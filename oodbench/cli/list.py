@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
+
+from oodbench.errors import OodbenchError
+from oodbench.registry import Registry
 
 Row = dict[str, Any]
 ONLY_JSON = ("a level of severity", "source")  # too long for a terminal
@@ -75,11 +79,16 @@ def _suites() -> list[Row]:
 def _policies() -> list[Row]:
     from oodbench.policies.controls import POLICIES
 
-    rows = []
-    for name in POLICIES.names():
-        doc = type(POLICIES.get(name)()).__doc__ or ""
-        rows.append({"policy": name, "what": doc.strip().split("\n")[0]})
-    return rows
+    return [{"policy": name, "what": _summary(POLICIES, name)} for name in POLICIES.names()]
+
+
+def _summary(registry: Registry[Any], name: str) -> str:
+    """The first line of a thing's docstring. Nothing is called: a policy may load weights when it is made."""
+    try:
+        doc = inspect.getdoc(registry.get(name)) or ""
+    except OodbenchError as error:
+        doc = f"cannot be loaded: {error}"
+    return doc.strip().split("\n")[0]
 
 
 def _objects() -> list[Row]:

@@ -12,6 +12,7 @@ import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -159,12 +160,15 @@ def _rendered(todo: list[Job], workers: int) -> Iterator[int]:
         yield from pool.map(_render_shard, todo)
 
 
-_WORLD: dict[str, World] = {}
+@cache
+def _world(quality: str) -> World:
+    """One a process."""
+    return World(quality)
 
 
 def _render_shard(job: Job) -> int:
     demos, path, plan = job
-    world = _WORLD.setdefault(plan.quality, World(plan.quality))
+    world = _world(plan.quality)
     parts: dict[str, list[np.ndarray]] = {"episode": []}
     for i, demo in enumerate(demos):
         frames = render(demo, plan, world)

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,11 @@ from typing import Any
 import numpy as np
 
 from oodbench import __version__
+from oodbench.convention import CONTROL_HZ
 from oodbench.demos.store import Demo, DemoStore
 from oodbench.errors import OodbenchError
+from oodbench.observation import STATE_SIZE
 from oodbench.progress import Meter
-from oodbench.sim.build import CONTROL_HZ
-from oodbench.sim.observation import STATE_SIZE
 from oodbench.sim.world import World
 
 VERSION = "v3.0"
@@ -43,9 +44,8 @@ def export(store: DemoStore, out: Path, size: int = 256, limit: int | None = Non
     Raises OodbenchError when `out` exists, pyarrow and pandas are missing, or an episode does not come out as recorded.
     """
     try:
-        import pandas as pd
-        import pyarrow as pa
-        from pyarrow import parquet
+        import pandas as pd  # noqa: F401
+        import pyarrow as pa  # noqa: F401
     except ImportError as error:
         raise OodbenchError("the LeRobot export needs pyarrow and pandas: pip install 'oodbench[lerobot]'") from error
     if out.exists() and any(out.iterdir()):
@@ -53,10 +53,22 @@ def export(store: DemoStore, out: Path, size: int = 256, limit: int | None = Non
     demos = list(store)[:limit]
     if not demos:
         raise OodbenchError(f"{store.path}: holds no successful demonstrations")
-    unfinished = out.with_name(out.name + ".part")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as work:
+        unfinished = Path(work) / "dataset"
+        _export(demos, unfinished, size, workers)
+        unfinished.replace(out)
+
+
+def _export(demos: list[Demo], out: Path, size: int, workers: int) -> None:
+    """Write the files of a data set into the folder `out`."""
+    import pandas as pd
+    import pyarrow as pa
+    from pyarrow import parquet
+
     texts = list(dict.fromkeys(_text(demo) for demo in demos))
     groups = [demos[i : i + EPISODES_A_FILE] for i in range(0, len(demos), EPISODES_A_FILE)]
-    jobs = [(group, unfinished, number, size) for number, group in enumerate(groups)]
+    jobs = [(group, out, number, size) for number, group in enumerate(groups)]
     pictures = []
     with Meter("exporting", len(demos)) as meter:
         for group, sums in zip(groups, _filmed(jobs, workers), strict=True):
@@ -73,14 +85,14 @@ def export(store: DemoStore, out: Path, size: int = 256, limit: int | None = Non
             start, second = start + n, second + n / CONTROL_HZ
         columns = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
         table = pa.table({name: _column(pa, array) for name, array in columns.items()})
-        _write(parquet, table, unfinished / "data" / f"{FILE.format(number)}.parquet")
-    _write(parquet, pa.Table.from_pylist(episodes), unfinished / "meta" / "episodes" / f"{FILE.format(0)}.parquet")
+        _write(parquet, table, out / "data" / f"{FILE.format(number)}.parquet")
+    _write(parquet, pa.Table.from_pylist(episodes), out / "meta" / "episodes" / f"{FILE.format(0)}.parquet")
     pd.DataFrame({"task_index": range(len(texts))}, index=pd.Index(texts, name="task")).to_parquet(
-        unfinished / "meta" / "tasks.parquet"
+        out / "meta" / "tasks.parquet"
     )
-    _dump(unfinished / "meta" / "stats.json", _stats(demos, pictures))
-    _dump(unfinished / "meta" / "info.json", _info(demos, len(texts), size))
-    scenes = unfinished / "oodbench" / "scenes.jsonl"
+    _dump(out / "meta" / "stats.json", _stats(demos, pictures))
+    _dump(out / "meta" / "info.json", _info(demos, len(texts), size))
+    scenes = out / "oodbench" / "scenes.jsonl"
     scenes.parent.mkdir(parents=True)
     lines = [
         json.dumps({"outcome_sha256": demo.outcome_sha256, "scene": json.loads(demo.scene.canonical_json())})
@@ -88,7 +100,6 @@ def export(store: DemoStore, out: Path, size: int = 256, limit: int | None = Non
         if demo.scene
     ]
     scenes.write_text("\n".join(lines) + "\n")
-    unfinished.replace(out)
 
 
 def _text(demo: Demo) -> str:
@@ -211,11 +222,15 @@ def _stats(demos: Sequence[Demo], pictures: Sequence[dict[str, np.ndarray]]) -> 
 Job = tuple[list[Demo], Path, int, int]
 
 
-def _filmed(jobs: list[Job], workers: int) -> list[dict[str, np.ndarray]] | Any:
+def _filmed(jobs: list[Job], workers: int) -> Iterator[dict[str, np.ndarray]]:
     if workers == 0:
-        return map(_film, jobs)
+        yield from map(_film, jobs)
+        return
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
-    return pool.map(_film, jobs)
+    try:
+        yield from pool.map(_film, jobs)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _film(job: Job) -> dict[str, np.ndarray]:

@@ -21,9 +21,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from oodbench.errors import RunFolderError, nearest
+from oodbench.observation import STATE_SIZE
 from oodbench.run import provenance
 from oodbench.scene import Scene
-from oodbench.sim.observation import STATE_SIZE
 
 FORMAT = 1
 NAMESPACE = "demo"  # of the random streams; no suite uses it

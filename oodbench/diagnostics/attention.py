@@ -2,7 +2,7 @@
 
 A map of attention over patches is compared with where things are: does its peak hit the thing that the instruction is
 about (the pointing game, Zhang et al. 2016), and how much of its mass lies there against the thing's share of the
-picture (lift: 1 is chance). Looking is not using: read it together with the swapped instruction (language.py).
+picture (lift: 1 is chance). Looking is not using: read it together with the swapped instruction (listening.py).
 """
 
 from __future__ import annotations

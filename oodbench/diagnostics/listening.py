@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from oodbench.sim.control import POSITION_SCALE
+from oodbench.convention import POSITION_SCALE
 
 
 def divergence(actions: np.ndarray, swapped: np.ndarray, blank: np.ndarray) -> dict[str, float]:

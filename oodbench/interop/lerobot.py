@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from oodbench.errors import PolicyError
+from oodbench.observation import Seen
 from oodbench.policies.base import EpisodeInfo
 from oodbench.policies.spec import PolicySpec
 from oodbench.remote.client import declared
-from oodbench.sim.observation import Seen
 
 STATE = "observation.state"
 PICTURES = "observation.image"

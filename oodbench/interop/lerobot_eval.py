@@ -15,10 +15,10 @@ from gymnasium import spaces
 from lerobot.configs.types import FeatureType, PolicyFeature
 from lerobot.envs.configs import EnvConfig
 
+from oodbench.convention import CONTROL_HZ
 from oodbench.env import STATE_BOUND, OodbenchEnv
 from oodbench.policies.conventions import picture, state, to_actions
 from oodbench.policies.spec import preset
-from oodbench.sim.build import CONTROL_HZ
 
 GYM_ID = "oodbench/lerobot-v1"
 

@@ -21,12 +21,12 @@ from vla_eval.specs import (
 )
 
 from oodbench.errors import SpecError
+from oodbench.observation import Seen
 from oodbench.policies.conventions import observe, to_actions
 from oodbench.policies.spec import preset as preset_spec
 from oodbench.remote.vla_eval import CAMERAS
 from oodbench.run.runner import choose
 from oodbench.shift import ShiftSpec
-from oodbench.sim.observation import Seen
 from oodbench.sim.world import World
 from oodbench.suite import SUITES, Episode
 from oodbench.task import TASKS

@@ -35,7 +35,6 @@ from oodbench.run.trace import Tape, Trace, TraceWriter
 from oodbench.run.video import Film as Camera
 from oodbench.seeding import generator
 from oodbench.shift import ShiftSpec
-from oodbench.sim.world import World
 from oodbench.suite import Episode, Suite
 
 EPISODES, RUN, INFO = "episodes.jsonl.zst", "run.json", "entry.toml"
@@ -242,6 +241,8 @@ def typical(kept: Sequence[EpisodeRecord]) -> list[EpisodeRecord]:
 
 
 def _film(folder: Path, suite: Suite, kept: Sequence[EpisodeRecord], traces: Mapping[EpisodeKey, Trace]) -> None:
+    from oodbench.sim.world import World
+
     world = World("high")
     for record in typical(kept):
         recorded = traces.get(record.key)

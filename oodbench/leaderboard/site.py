@@ -17,7 +17,7 @@ import numpy as np
 from oodbench.errors import OodbenchError
 from oodbench.leaderboard.entry import Entry, replaced
 from oodbench.leaderboard.validate import Checked
-from oodbench.report import html, paper, sheets, summary
+from oodbench.report import html, paper, summary
 from oodbench.report.overview import KINDS, Row, Standing, headline, ordered, row_of, row_of_method, standing
 from oodbench.report.summary import RunSummary, suite_name
 from oodbench.run.records import AXES
@@ -190,6 +190,8 @@ def _suite(board: Board, out: Path, *, pictures: bool) -> None:
     runs = [entry.run for entry in board.entries]
     sheet = ""
     if pictures:
+        from oodbench.report import sheets
+
         sheet = f"{board.name}.jpg"
         sheets.suite(board.suite).save(out / "suites" / sheet, quality=82)
     (out / "data" / f"{board.name}.json").write_text(json.dumps(_portable_json(runs), indent=1), encoding="utf-8")

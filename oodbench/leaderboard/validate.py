@@ -7,18 +7,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from oodbench.errors import OodbenchError, nearest
 from oodbench.leaderboard.entry import EPISODES, INFO, Entry, read, sampled, sha256
 from oodbench.run import provenance, records, trace
 from oodbench.run.folder import short
 from oodbench.run.records import EpisodeKey, EpisodeRecord
-from oodbench.run.verify import from_actions
 from oodbench.shift import ShiftSpec
-from oodbench.sim.world import World
 from oodbench.stats.paired import paired_difference
 from oodbench.suite import SUITES, Episode
 from oodbench.task import TASKS
+
+if TYPE_CHECKING:
+    from oodbench.sim.world import World
 
 REPLAYED = 6  # episodes of an entry that are played again, by default
 SCENES = 120  # of an entry that are sampled again, to compare their hashes
@@ -248,6 +250,9 @@ def _traces(entry: Entry, kept: Sequence[EpisodeRecord]) -> Iterator[str]:
 
 
 def _replay(check: Checked, entry: Entry, replays: int, worlds: dict[str, World]) -> None:
+    from oodbench.run.verify import from_actions
+    from oodbench.sim.world import World
+
     traces, suite = trace.read(entry.path), entry.suite
     wanted = sorted(traces)[:: max(1, len(traces) // replays)][:replays]
     by_key = {record.key: record for record in records.every(entry.path / EPISODES) if record.key in wanted}

@@ -11,7 +11,7 @@ from oodbench.errors import PolicyError
 from oodbench.policies.spec import PolicySpec
 
 if TYPE_CHECKING:
-    from oodbench.sim.observation import Seen
+    from oodbench.observation import Seen
 
 __all__ = ["ACTION_SIZE", "BatchedPolicy", "EpisodeInfo", "Policy", "PolicySpec", "check_actions"]
 

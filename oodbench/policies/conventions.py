@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
+from oodbench.convention import CONTROL_HZ, POSITION_SCALE, ROTATION_SCALE
+from oodbench.observation import Observation, Seen
 from oodbench.policies.base import numbers, within
 from oodbench.policies.spec import PolicySpec
-from oodbench.sim.build import CONTROL_HZ
-from oodbench.sim.control import POSITION_SCALE, ROTATION_SCALE
-from oodbench.sim.observation import Observation, Seen
-from oodbench.sim.world import World
+
+if TYPE_CHECKING:
+    from oodbench.sim.world import World
 
 FILTERS = {
     "bilinear": Image.Resampling.BILINEAR, "lanczos": Image.Resampling.LANCZOS, "area": Image.Resampling.BOX,

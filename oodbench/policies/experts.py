@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from oodbench.expert import Expert
+from oodbench.goal import Condition
+from oodbench.observation import Seen
 from oodbench.policies.base import ACTION_SIZE, EpisodeInfo, PolicySpec
 from oodbench.seeding import generator
-from oodbench.sim.observation import Seen
-from oodbench.sim.predicates import Condition
 
 NOISE = 0.0095  # standard deviation of where things seem to be (m), along x and y
 PACE, REACTION = 0.34, 10  # of the slow expert: share of the usual speeds, control steps before every movement
@@ -77,7 +77,7 @@ class DemoReplay:
 
 def demonstration(task_name: str, seed: int) -> np.ndarray:
     """The expert's actions, (n, 7), in the training scene of `seed` (stream namespace "demo")."""
-    from oodbench.sim.build import CONTROL_HZ
+    from oodbench.convention import CONTROL_HZ
     from oodbench.sim.world import World
     from oodbench.task import TASKS
 

@@ -8,13 +8,12 @@ import numpy as np
 from PIL import Image
 from rich.table import Table
 
+from oodbench.convention import CONTROL_HZ, POSITION_SCALE, ROTATION_SCALE
 from oodbench.policies.base import EpisodeInfo, ask, numbers
 from oodbench.policies.conventions import observe, to_actions
 from oodbench.policies.loading import load_policy, spec_of
 from oodbench.policies.spec import PolicySpec
 from oodbench.shift import ShiftSpec
-from oodbench.sim.build import CONTROL_HZ
-from oodbench.sim.control import POSITION_SCALE, ROTATION_SCALE
 from oodbench.sim.world import World
 from oodbench.task import TASKS
 

@@ -10,10 +10,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from oodbench import toml
+from oodbench.convention import CONTROL_HZ, POSITION_SCALE, ROTATION_SCALE
 from oodbench.errors import PolicyError, nearest
 from oodbench.registry import Registry
-from oodbench.sim.build import CONTROL_HZ
-from oodbench.sim.control import POSITION_SCALE, ROTATION_SCALE
 
 Camera = Literal["image", "wrist_image"]
 Orientation = Literal["upright", "flipped", "mirrored", "rotated"]

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from oodbench.errors import PolicyError
+from oodbench.observation import Seen
 from oodbench.policies.base import EpisodeInfo
 from oodbench.policies.spec import PolicySpec, Statistics, preset
 from oodbench.remote.transport import Link, LostServer
-from oodbench.sim.observation import Seen
 
 TIMEOUT, PATIENCE = 60.0, 30.0  # seconds for an answer, and for a server to be there
 SHOWN = 2000  # characters of what a server says of itself that are kept

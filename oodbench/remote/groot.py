@@ -12,11 +12,11 @@ from typing import Any, Literal
 import numpy as np
 
 from oodbench.errors import PolicyError
+from oodbench.observation import Seen
 from oodbench.policies.base import EpisodeInfo
 from oodbench.remote.client import PATIENCE, TIMEOUT, RemotePolicy, declared, mapping, need, plain
 from oodbench.remote.codec import GROOT, ProtocolError
 from oodbench.remote.transport import ServerFailed, ZeroMQ
-from oodbench.sim.observation import Seen
 
 Version = Literal["n1.5", "n1.6"]
 AXES = ("x", "y", "z", "roll", "pitch", "yaw", "gripper")

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from oodbench.errors import PolicyError
+from oodbench.observation import Snapshot
 from oodbench.policies.base import MAX_BATCH, EpisodeInfo, answers, ask, numbers
 from oodbench.policies.loading import LoadedPolicy, spec_of
-from oodbench.sim.observation import Snapshot
 
 MAX_WAIT = 0.005  # seconds
+CLOSED = "the server of this policy was closed"
 
 
 @dataclass
@@ -54,6 +55,7 @@ class Hub:
         self._max_batch, self._max_wait = max_batch, max_wait
         self._queue: queue.Queue[_Work] = queue.Queue()
         self._lock = threading.Lock()
+        self._closed = False
         self._thread = threading.Thread(target=self._run, name="policy", daemon=True)
         self._thread.start()
 
@@ -81,15 +83,28 @@ class Hub:
         observation.session = session
         return numbers(self._ask(_Work(session, observation)), self.loaded.name)
 
-    def close(self) -> None:
-        self._queue.put(_Work(-1, None))
-        self._thread.join(5)
+    def close(self, patience: float = 5.0) -> None:
+        """End the thread, and tell those who still wait that there will be no answer.
+
+        Args:
+            patience: seconds that the policy may still take over what it was asked last.
+        """
+        with self._lock:
+            self._closed = True
+            self._queue.put(_Work(-1, None))
+        self._thread.join(patience)
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._queue.get_nowait().result.set_exception(PolicyError(CLOSED))
         for policy in (self._shared, *self._own.values(), *self._idle):
             with contextlib.suppress(Exception):
                 getattr(policy, "close", lambda: None)()
 
     def _ask(self, work: _Work) -> Any:
-        self._queue.put(work)
+        with self._lock:
+            if self._closed:
+                raise PolicyError(CLOSED)
+            self._queue.put(work)
         return work.result.result()
 
     def _run(self) -> None:

@@ -6,9 +6,11 @@ talks to it as to any server of ours. Each worker starts its own; it ends with t
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -63,12 +65,21 @@ class LeRobot(Native):
         assert self._server.stdout is not None
         for line in self._server.stdout:
             if READY in line:
+                threading.Thread(target=self._drain, daemon=True).start()
                 return line.split(READY, 1)[1].split()[0]
         code = self._server.wait()
         self._log.seek(0)
         words = [line for line in self._log.read().splitlines() if line.strip()]
         said = words[-1].removeprefix("error: ") if words else f"its server ended with exit code {code}"
         raise PolicyError(f"policy lerobot://{path}: {said}")
+
+    def _drain(self) -> None:
+        """Put what the server prints later into its log: a full pipe would stop it."""
+        assert self._server.stdout is not None
+        with contextlib.suppress(ValueError):  # closed meanwhile
+            for line in self._server.stdout:
+                self._log.write(line)
+                self._log.flush()
 
     def close(self) -> None:
         super().close()

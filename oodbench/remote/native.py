@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 
 from oodbench.errors import PolicyError
+from oodbench.observation import Seen
 from oodbench.policies.base import EpisodeInfo
 from oodbench.policies.spec import PolicySpec
 from oodbench.remote.client import PATIENCE, TIMEOUT, RemotePolicy, mapping, need
 from oodbench.remote.codec import NATIVE, ProtocolError
 from oodbench.remote.transport import ServerFailed, WebSocket
-from oodbench.sim.observation import Seen
 
 PROTOCOL = 1
 

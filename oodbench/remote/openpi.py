@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from oodbench.observation import Seen
 from oodbench.policies.base import EpisodeInfo
 from oodbench.remote.client import PATIENCE, TIMEOUT, RemotePolicy, declared, mapping, need, plain
 from oodbench.remote.codec import OPENPI, ProtocolError
 from oodbench.remote.transport import ServerFailed, WebSocket
-from oodbench.sim.observation import Seen
 
 KEY = "OPENPI_API_KEY"
 

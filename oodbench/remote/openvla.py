@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from oodbench.errors import PolicyError
+from oodbench.observation import Seen
 from oodbench.remote.client import PATIENCE, TIMEOUT, RemotePolicy, declared
 from oodbench.remote.codec import OPENVLA
 from oodbench.remote.transport import Http, ServerFailed
-from oodbench.sim.observation import Seen
 
 FORMS = {"openvla": "bridge", "oft": "libero"}  # and the preset of each
 

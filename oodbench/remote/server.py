@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 
 from oodbench import __version__
+from oodbench.convention import CONTROL_HZ
 from oodbench.errors import OodbenchError, PolicyError, UnknownNameError
+from oodbench.observation import Snapshot
 from oodbench.policies.base import EpisodeInfo
 from oodbench.policies.loading import describe
 from oodbench.remote import native, vla_eval
 from oodbench.remote.client import mapping, need
 from oodbench.remote.codec import MAX_BYTES, NATIVE, OPENPI, VLA_EVAL, ProtocolError
 from oodbench.remote.hub import Hub
-from oodbench.sim.build import CONTROL_HZ
-from oodbench.sim.observation import Snapshot
 
 Pictures = dict[str, np.ndarray]
 OPENPI_CAMERAS = {

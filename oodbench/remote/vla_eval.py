@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from oodbench.errors import PolicyError
+from oodbench.observation import Seen
 from oodbench.policies.base import EpisodeInfo
 from oodbench.policies.spec import PolicySpec
 from oodbench.remote.client import PATIENCE, TIMEOUT, RemotePolicy, agree, declared, mapping, need, plain
 from oodbench.remote.codec import VLA_EVAL, ProtocolError
 from oodbench.remote.transport import ServerFailed, WebSocket
-from oodbench.sim.observation import Seen
 
 PROTOCOL = 1
 CAMERAS = {"image": "agentview", "wrist_image": "wrist"}  # as its LIBERO benchmark calls them

@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from oodbench.errors import OodbenchError, PolicyError
+from oodbench.convention import CONTROL_HZ
+from oodbench.errors import PolicyError
+from oodbench.observation import Seen
 from oodbench.policies.base import ACTION_SIZE, EpisodeInfo, PolicySpec, ask
 from oodbench.policies.conventions import observe, to_actions
 from oodbench.policies.loading import describe, spec_of
@@ -24,8 +26,6 @@ from oodbench.run.trace import Tape
 from oodbench.run.video import Film
 from oodbench.scene import Scene
 from oodbench.seeding import derive
-from oodbench.sim.build import CONTROL_HZ
-from oodbench.sim.observation import Seen
 from oodbench.sim.world import Status, World
 from oodbench.suite import Episode, SuccessReading, Suite
 
@@ -150,8 +150,6 @@ def turns(
     )
     try:
         scene = episode.scene(suite)
-    except OodbenchError:
-        raise
     except Exception as error:
         return base.model_copy(update={"error": describe(error)})
     return (yield from scene_turns(world, spec, name, scene, rules, base, film_path, session, tape))
@@ -235,7 +233,7 @@ def _loop(
             clock.answered(answer)
             queue.extend(to_actions(answer.value, spec, name))
             if rules.real_time:
-                late = min(int(answer.seconds * CONTROL_HZ), scene.timing.horizon - world.steps)
+                late = min(int(answer.seconds * scene.timing.control_hz), scene.timing.horizon - world.steps)
                 queue.extendleft([_hold(gripper)] * late)
                 clock.waited += late
         with clock.sim():

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import fcntl
 import hashlib
 import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from oodbench.errors import RunFolderError
 from oodbench.policies.loading import LoadedPolicy
 from oodbench.run import provenance, records
-from oodbench.run.pool import Facts
 from oodbench.run.records import EpisodeKey, EpisodeRecord
 from oodbench.suite import Episode, Suite
+
+if TYPE_CHECKING:
+    from oodbench.run.pool import Facts
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 FORMAT = 1
 COMPARED = {  # what a resumed run must share with its beginning: keys into run.json, and words for it
@@ -108,6 +114,8 @@ class RunFolder:
         return {record.key for record in self.records() if not (retry_errors and record.error)}
 
     def _lock(self, lock: IO[str]) -> None:
+        if fcntl is None:
+            raise RunFolderError(f"{self.path}: runs need Linux or macOS, for their locks; on Windows use WSL")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -1,9 +1,10 @@
 """Several episodes at once in one process: worlds that take turns, and a policy that is asked beside them.
 
-The worlds are played by the calling thread, one chunk of actions at a time; OpenGL allows no other. The policy is asked
-in a thread of its own, so that it thinks (on a GPU, or on a server) while worlds that have their actions go on. A
-policy with `act_batch` is one instance that gets all the observations that wait for it; any other policy is made once a
-lane, and asked one lane at a time, or, where it only waits for a server, all at once.
+The worlds are played by the calling thread, one chunk of actions at a time; OpenGL allows no other, and what the policy
+wants drawn while it thinks (depth, say) is drawn there. The policy is asked in a thread of its own, so that it thinks
+(on a GPU, or on a server) while worlds that have their actions go on. A policy with `act_batch` is one instance that
+gets all the observations that wait for it; any other policy is made once a lane, and asked one lane at a time, or,
+where it only waits for a server, all at once.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from oodbench.observation import Seen
 from oodbench.policies.base import MAX_BATCH, PolicySpec, answers
 from oodbench.policies.loading import LoadedPolicy, spec_of
 from oodbench.run.episode import Act, Answer, Reset, Rules, Turns, serve, turns
+from oodbench.run.gl_thread import GLThread
 from oodbench.run.records import EpisodeRecord
 from oodbench.run.trace import Tape, TraceWriter
-from oodbench.sim.observation import Seen
 from oodbench.sim.world import MODELS, World
 from oodbench.suite import Episode, Suite
 
@@ -63,7 +65,8 @@ class Lanes:
             [first] * self.count if self.batched else [first, *(self.loaded.make() for _ in range(self.count - 1))]
         )
         quality, models = self.suite.protocol.quality, max(4, MODELS // self.count)
-        self._lanes = [_Lane(i, World(quality, models), policy) for i, policy in enumerate(policies)]
+        self._gl = GLThread()
+        self._lanes = [_Lane(i, World(quality, models, self._gl.call), policy) for i, policy in enumerate(policies)]
         waits = getattr(first, "remote", False) and not self.batched
         self._threads = ThreadPoolExecutor(self.count if waits else 1, "policy")
         self._name = type(first).__name__
@@ -74,6 +77,7 @@ class Lanes:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self._gl.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
         if self._writer:
             self._writer.close()
@@ -161,8 +165,9 @@ class Lanes:
     def _hear(self, patience: float) -> None:
         if not self._asked:
             return
-        done, _ = wait(self._asked, timeout=patience, return_when=FIRST_COMPLETED)
-        for future in done:
+        done, _ = wait([*self._asked, self._gl.wanted], timeout=patience, return_when=FIRST_COMPLETED)
+        self._gl.serve()
+        for future in done & self._asked.keys():
             for lane, answer in zip(self._asked.pop(future), future.result(), strict=True):
                 lane.answer = answer
 

@@ -13,14 +13,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oodbench.errors import OodbenchError
 from oodbench.policies.base import PolicySpec
 from oodbench.policies.loading import load_policy
-from oodbench.run.lanes import Lanes
 from oodbench.run.records import EpisodeRecord
 from oodbench.suite import Episode, Suite
+
+if TYPE_CHECKING:
+    from oodbench.run.lanes import Lanes
 
 ATTEMPTS = 2  # an episode that ends in an error is played once more
 START_SECONDS = 300.0  # for a worker to import, load its policy and say that it is ready
@@ -271,6 +273,8 @@ def _play_here(setup: Setup, jobs: Sequence[Job], hear: Callable[[Facts], None])
 
 
 def _lanes(setup: Setup) -> Lanes:
+    from oodbench.run.lanes import Lanes  # and with it the simulator, which the main process does without
+
     return Lanes(load_policy(setup.policy_uri), setup.suite, setup.envs, setup.real_time, setup.traces)
 
 

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from oodbench import __version__, paths
-from oodbench.sim import robots
 
 PHYSICS = ("mujoco", "numpy")  # versions that may change outcomes
-PACKAGES = (*PHYSICS, "gymnasium", "robosuite", "torch")
+PACKAGES = (*PHYSICS, "gymnasium", "robosuite", "torch", "pillow", "scipy")
 
 
 def versions() -> dict[str, str]:
@@ -32,6 +31,8 @@ def versions() -> dict[str, str]:
 @lru_cache
 def assets_sha256() -> str:
     """Hash of all tasks and assets that oodbench ships, and of the prepared robot."""
+    from oodbench.sim import robots
+
     digest = hashlib.sha256()
     for name in ("tasks", "assets"):
         root = paths.data_dir(name)

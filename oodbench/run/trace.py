@@ -13,14 +13,16 @@ import time
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
 from oodbench.errors import RunFolderError
 from oodbench.policies.base import ACTION_SIZE
 from oodbench.run.records import EpisodeKey, EpisodeRecord
-from oodbench.sim.world import World
+
+if TYPE_CHECKING:
+    from oodbench.sim.world import World
 
 STATE_BYTES = 4  # of the hash, at each step
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import imageio.v2 as imageio
 import numpy as np
 
-from oodbench.sim.build import CONTROL_HZ
-from oodbench.sim.world import World
+from oodbench.convention import CONTROL_HZ
+
+if TYPE_CHECKING:
+    from oodbench.sim.world import World
 
 SIZE = 256  # pixels of each of the two pictures
 EVERY = 2  # control steps a frame

@@ -9,7 +9,6 @@ import numpy as np
 from oodbench.scene import Camera, Object, Scene
 from oodbench.shift import Context, shift
 from oodbench.shifts import placing
-from oodbench.sim.kinematics import displaced_posture
 from oodbench.task import PANDA_HOME
 
 BEYOND = 0.012  # m a level
@@ -101,6 +100,8 @@ def robot_init(scene: Scene, context: Context) -> Scene:
 )
 def ee_pose(scene: Scene, context: Context) -> Scene:
     """The hand starts elsewhere and turned, by inverse kinematics; never lower than 10 cm over the table."""
+    from oodbench.sim.kinematics import displaced_posture  # the only shift that needs the simulator
+
     way, axis = (v / np.linalg.norm(v) for v in context.rng.standard_normal((2, 3)))
     way[2] = abs(way[2]) if way[2] < -0.4 else way[2]
     turn = math.radians(HAND_TURN) * context.severity * axis

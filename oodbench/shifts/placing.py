@@ -9,9 +9,9 @@ import numpy as np
 
 from oodbench.catalogue import OBJECTS, ObjectAsset
 from oodbench.errors import SpecError
+from oodbench.goal import Condition
 from oodbench.scene import Camera, Object, Scene
 from oodbench.shift import LEVELS, Context
-from oodbench.sim.predicates import Condition
 from oodbench.task import CAMERAS, Region, is_clear
 
 ROOM = 0.05  # between an added object and anything else (m): the hand is wider than the fingers

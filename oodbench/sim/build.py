@@ -13,13 +13,13 @@ import mujoco
 import numpy as np
 
 from oodbench.catalogue import OBJECTS, TEXTURES, ObjectAsset
+from oodbench.convention import CONTROL_HZ
 from oodbench.scene import Camera, Lights, Scene, Surface
 from oodbench.sim import glyphs, robots, shapes, textures
 from oodbench.sim.fixtures import FACE_SIZE
 from oodbench.sim.robots import ROBOTS, RobotAsset
 
 TIMESTEP = 0.002  # s
-CONTROL_HZ = 20
 SUBSTEPS = round(1 / (CONTROL_HZ * TIMESTEP))
 TABLE_HALF = (0.45, 0.65, 0.02)  # m
 FLOOR = -0.75  # height of the floor (m)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
+from oodbench.convention import POSITION_SCALE, ROTATION_SCALE
 from oodbench.sim.build import Built
 
-POSITION_SCALE = 0.05  # metres for an action component of 1 (robosuite's OSC_POSE)
-ROTATION_SCALE = 0.5  # rad
 GRIPPER_RATE = 0.5  # share of the full opening that the gripper's target moves in a control step at +-1
 POSITION_LEASH = 0.08  # how far the target may run ahead of the hand (m) and
 ROTATION_LEASH = 0.6  # (rad): pushing against a wall must not wind up

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from oodbench.sim.predicates import Condition
+from oodbench.goal import Condition
+from oodbench.sim.predicates import holds
 
 if TYPE_CHECKING:
     from oodbench.sim.world import World
@@ -59,17 +60,17 @@ class Judge:
             settled=settled,
             stages=dict(self._stages),
             failure=None if settled else self._failure(),
-            choice=next((text for text, condition in self._options.items() if condition.holds(world)), None),
-            habit=all(condition.holds(world) for condition in self._habit) if self._habit else None,
+            choice=next((text for text, condition in self._options.items() if holds(world, condition)), None),
+            habit=all(holds(world, condition) for condition in self._habit) if self._habit else None,
         )
 
     def update(self) -> None:
         """Look at the world after a control step."""
         world = self._world
         for name, condition in self._stage_conditions.items():
-            if self._stages[name] is None and condition.holds(world):
+            if self._stages[name] is None and holds(world, condition):
                 self._stages[name] = world.steps
-        self._holds = all(condition.holds(world) for condition in self._success)
+        self._holds = all(holds(world, condition) for condition in self._success)
         self._ever = self._ever or self._holds
         goal = self._goal
         still = not goal.released or all(

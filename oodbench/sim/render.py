@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import importlib
 import os
+import sys
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -37,6 +37,15 @@ QUALITIES = {"fast": Quality(0, 0), "standard": Quality(0, 1024), "high": Qualit
 _gl: Any = None
 
 
+def backend() -> str:
+    """The OpenGL that draws: what MUJOCO_GL says, else "egl" on a Linux without a display, else MuJoCo's choice, "".
+
+    Not mujoco.GLContext, which MuJoCo chooses while it is imported: there, "" means a window system.
+    """
+    headless = sys.platform == "linux" and not os.environ.get("DISPLAY")
+    return os.environ.get("MUJOCO_GL", "").strip().lower() or ("egl" if headless else "")
+
+
 def make_current() -> None:
     """Make the process's OpenGL context current, creating it at first use. Raises RenderError with the way out.
 
@@ -47,9 +56,8 @@ def make_current() -> None:
         _gl.make_current()
         return
     try:
-        # Not mujoco.GLContext: that was chosen when mujoco was imported, perhaps before oodbench could say "egl".
-        backend = os.environ.get("MUJOCO_GL", "")
-        library = importlib.import_module(f"mujoco.{backend}") if backend in ("egl", "osmesa", "glfw") else mujoco
+        name = backend()
+        library = importlib.import_module(f"mujoco.{name}") if name in ("egl", "osmesa", "glfw") else mujoco
         context = library.GLContext(MAX_SIZE, MAX_SIZE)
         context.make_current()
     except Exception as error:
@@ -61,8 +69,10 @@ def make_current() -> None:
 def _release() -> None:
     """Give the context back before the interpreter takes OpenGL apart."""
     global _gl
-    with contextlib.suppress(Exception):
+    try:
         _gl.free()
+    except Exception:  # another renderer in the process (robosuite's) has taken the display with it
+        _gl._context = None  # else its destructor tries once more, and prints a traceback
     _gl = None
 
 

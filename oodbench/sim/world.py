@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import mujoco
 import numpy as np
 
 from oodbench.catalogue import ObjectAsset
 from oodbench.errors import OodbenchError
+from oodbench.observation import CAMERAS, Observation
 from oodbench.scene import Actuation, Event, Move, Push, Restage, Say, Scene
 from oodbench.seeding import generator
 from oodbench.sim import build, render, sensors
 from oodbench.sim.build import LEFT_FINGER, NOBODY, RIGHT_FINGER, TABLE, Built
 from oodbench.sim.control import Controller, site_quat
 from oodbench.sim.judge import Judge, Status
-from oodbench.sim.observation import CAMERAS, Observation
 
 NEAR_GRASP = 0.09  # how close the gripper triggers what waits for it (m), as in LIBERO-PRO
 MODELS = 24  # compiled models that a world keeps by default
@@ -28,11 +29,15 @@ class World:
     """Plays scenes. One instance can play any number of them, one after the other; compiled models are reused.
 
     quality: rendering preset, a key of sim.render.QUALITIES. models: compiled models that are kept.
+    draw: calls what it is given in the thread that has OpenGL, where another one may look.
     """
 
-    def __init__(self, quality: str = "standard", models: int = MODELS) -> None:
+    def __init__(
+        self, quality: str = "standard", models: int = MODELS, draw: Callable[[Callable[[], Any]], Any] | None = None
+    ) -> None:
         self._renderer = render.Renderer(quality)
         self._kept = models
+        self._draw = draw or (lambda work: work())
         self._scene: Scene | None = None
         self._models: OrderedDict[build.Topology, tuple[Built, mujoco.MjData, mujoco.MjData]] = OrderedDict()
         self.moment = 0  # counts every change of state; observations belong to one
@@ -201,7 +206,7 @@ class World:
         as_seen: of the moment that the policy is shown, where the scene delays or drops observations.
         """
         data = self._seen_data() if as_seen else self.data
-        return self._renderer.render(self.built, data, self._staged, camera, size, kind)
+        return self._draw(lambda: self._renderer.render(self.built, data, self._staged, camera, size, kind))
 
     def see(self, camera: str, size: int) -> np.ndarray:
         """The picture as the policy gets it, (size, size, 3) uint8."""

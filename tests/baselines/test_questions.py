@@ -11,6 +11,7 @@ import torch
 from oodbench.catalogue import OBJECTS
 from oodbench.concepts import concept_of
 from oodbench.errors import RunFolderError
+from oodbench.sim.world import World
 from vla import pictures
 from vla.pictures import PicturePlan
 from vla.pretrain import heat_loss, heat_target, spot_loss
@@ -123,11 +124,15 @@ def test_rendering_goes_on_where_it_was_and_refuses_another_plan(
 ) -> None:
     monkeypatch.setattr(pictures, "SETS", 1)
     monkeypatch.setattr(pictures, "ARRANGEMENTS", 2)
+    made: list[str] = []
+    monkeypatch.setattr(pictures, "World", lambda quality: made.append(quality) or World(quality))
+    pictures._world.cache_clear()
     pictures.render_all(tmp_path, PicturePlan(4, "test"), workers=0)
     first = pictures.load(tmp_path)
     (tmp_path / "pictures-00001.npz").unlink()
     pictures.render_all(tmp_path, PicturePlan(4, "test"), workers=0)
     assert np.array_equal(pictures.load(tmp_path).arrays["image"], first.arrays["image"])
+    assert len(made) == 1, "one world for all shards"
     with pytest.raises(Exception, match="holds other pictures"):
         pictures.render_all(tmp_path, PicturePlan(4, "test", dense=True), workers=0)
 

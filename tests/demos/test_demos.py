@@ -137,6 +137,9 @@ def test_frames_are_what_a_policy_sees(store: DemoStore, tmp_path: Path) -> None
 
 def test_rendering_goes_on_where_it_was(store: DemoStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frames, "SHARD", 2)
+    made: list[str] = []
+    monkeypatch.setattr(frames, "World", lambda quality: made.append(quality) or World(quality))
+    frames._world.cache_clear()
     plan = frames.FramePlan(image_size=64, wrist_size=32, stride=8)
     frames.render_all(store, tmp_path, plan, workers=0)
     whole = frames.load(tmp_path)
@@ -148,6 +151,7 @@ def test_rendering_goes_on_where_it_was(store: DemoStore, tmp_path: Path, monkey
     frames.render_all(store, tmp_path, plan, workers=0)
     assert (tmp_path / "frames-00000.npz").stat().st_mtime_ns == kept
     assert np.array_equal(frames.load(tmp_path).image, whole.image)
+    assert len(made) == 1, "one world for all shards"
     with pytest.raises(RunFolderError, match="other demonstrations or sizes"):
         frames.render_all(store, tmp_path, frames.FramePlan(image_size=128, wrist_size=32), workers=0)
 

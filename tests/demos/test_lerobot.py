@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from oodbench.demos import lerobot
 from oodbench.demos.lerobot import export
 from oodbench.demos.record import record_all
 from oodbench.demos.store import DemoPlan, DemoStore
@@ -97,3 +99,20 @@ def test_it_replays_to_the_same_success(exported: tuple[DemoStore, Path], opened
 def test_it_does_not_write_over_a_folder(exported: tuple[DemoStore, Path]) -> None:
     with pytest.raises(OodbenchError, match="exists already"):
         export(exported[0], exported[1], size=64, workers=0)
+
+
+def test_a_second_try_after_a_late_failure(
+    exported: tuple[DemoStore, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of the first one is left, in the dataset or beside it."""
+    store, whole = exported
+    with monkeypatch.context() as patch:
+        patch.setattr(lerobot, "_info", lambda *args: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            export(store, tmp_path / "dataset", size=64, limit=1, workers=0)
+    assert list(tmp_path.iterdir()) == []
+    export(store, tmp_path / "dataset", size=64, limit=1, workers=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["dataset"]
+    names = {path.relative_to(tmp_path / "dataset") for path in (tmp_path / "dataset").rglob("*")}
+    assert names == {path.relative_to(whole) for path in whole.rglob("*")}
+    assert not multiprocessing.active_children(), "its processes ended with it"

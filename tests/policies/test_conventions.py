@@ -9,12 +9,12 @@ from scipy.spatial.transform import Rotation
 from vla_eval.rotation import quat_to_axisangle
 
 from oodbench.errors import PolicyError, UnknownNameError
+from oodbench.observation import Observation
 from oodbench.policies import PolicySpec, preset
 from oodbench.policies.base import check_actions
 from oodbench.policies.conventions import Converted, observe, picture, state, to_actions
 from oodbench.policies.inspection import inspect_policy
 from oodbench.policies.spec import PRESETS, Statistics
-from oodbench.sim.observation import Observation
 from oodbench.sim.world import World
 from oodbench.task import TASKS
 

@@ -14,14 +14,15 @@ import pytest
 import websockets.sync.server
 
 from oodbench.errors import PolicyError
+from oodbench.observation import Snapshot
 from oodbench.policies.base import PolicySpec
-from oodbench.policies.loading import load_policy
+from oodbench.policies.loading import LoadedPolicy, load_policy
 from oodbench.remote import transport
 from oodbench.remote.codec import ProtocolError
+from oodbench.remote.hub import Hub
 from oodbench.remote.transport import LostServer, Unreachable
 from oodbench.run.folder import RunFolder
 from oodbench.run.runner import evaluate
-from oodbench.sim.observation import Snapshot
 
 from .conftest import INFO, groot_server, http_server, openpi_server, serve
 
@@ -285,3 +286,60 @@ def test_a_server_that_stays_away_stops_the_run_and_the_same_command_goes_on(cli
     finally:
         server.kill()
         server.wait()
+
+
+def test_a_closed_hub_keeps_nobody_waiting():
+    """Neither those whose questions were still in the queue, nor those who come later."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Stuck:
+        def reset(self, episode):
+            begun.set()
+            go_on.wait(30)
+
+        def act(self, observation):
+            return np.zeros((1, 7))
+
+    hub = Hub(LoadedPolicy("stuck", "stuck", Stuck, {}))
+    said = []
+
+    def ask():
+        with pytest.raises(PolicyError, match="was closed") as found:
+            hub.act(hub.join(), SEEN)
+        said.append(found)
+
+    threading.Thread(target=hub.reset, args=(hub.join(), INFO), daemon=True).start()
+    assert begun.wait(5)
+    waiting = threading.Thread(target=ask, daemon=True)
+    waiting.start()
+    while hub._queue.empty():
+        time.sleep(0.01)
+    hub.close(patience=0.1)
+    waiting.join(5)
+    ask()
+    go_on.set()
+    assert len(said) == 2
+
+
+def test_a_lerobot_policy_that_prints_a_lot_is_not_stopped_by_its_pipe(tmp_path):
+    """Its server's words go to a log; a pipe that nobody reads is full after 64 KiB."""
+    (tmp_path / "loud.py").write_text(
+        "import numpy as np\nfrom oodbench.policies import PolicySpec\n"
+        "class Loud:\n"
+        "    spec = PolicySpec(cameras=())\n"
+        "    def reset(self, episode): pass\n"
+        "    def act(self, seen):\n"
+        "        print('x' * 200_000, flush=True)\n"
+        "        return np.zeros((2, 7))\n"
+    )
+    python = tmp_path / "env" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    serving = f"-m oodbench serve {tmp_path}/loud.py:Loud --port 0 --until-stdin-closes"
+    python.write_text(f"#!/bin/sh\nPYTHONPATH={':'.join(filter(None, sys.path))} exec {sys.executable} {serving}\n")
+    python.chmod(0o755)
+    policy = load_policy(f"lerobot://any?env={tmp_path}/env&timeout=20").make()
+    try:
+        policy.reset(INFO)
+        assert policy.act(SEEN).shape == (2, 7)
+    finally:
+        policy.close()

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from oodbench.errors import PolicyError
+from oodbench.observation import Snapshot
 from oodbench.policies.loading import load_policy
 from oodbench.run.runner import evaluate
-from oodbench.sim.observation import Snapshot
 
 from .conftest import INFO
 

@@ -22,11 +22,11 @@ from vla_eval.specs import (
 )
 
 from oodbench.errors import PolicyError
+from oodbench.observation import Snapshot
 from oodbench.policies.base import PolicySpec
 from oodbench.policies.loading import load_policy
 from oodbench.remote.codec import ProtocolError
 from oodbench.remote.transport import ServerFailed
-from oodbench.sim.observation import Snapshot
 
 from .conftest import INFO, groot_server, http_server, openpi_server, serve
 

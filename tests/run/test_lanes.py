@@ -9,10 +9,15 @@ import pytest
 from oodbench.errors import OodbenchError, PolicyError
 from oodbench.policies.base import PolicySpec
 from oodbench.policies.loading import LoadedPolicy
+from oodbench.run.episode import Act, Answer, Reset, Rules, scene_turns
+from oodbench.run.gl_thread import GLThread
 from oodbench.run.lanes import Lanes
+from oodbench.run.records import EpisodeRecord
 from oodbench.run.runner import evaluate
 from oodbench.shift import ShiftSpec
+from oodbench.sim.world import World
 from oodbench.suite import SUITES, Episode
+from oodbench.task import TASKS
 
 CHOSEN = {"tasks": ["put-on", "lift"], "shifts": ["visual.light-*"], "limit": 1}
 SOURCE = """
@@ -34,6 +39,17 @@ class Looks:
         return rng.uniform(-0.5, 0.5, (8, 7))
     def act(self, seen):
         return self.one(seen)
+
+class Deep(Looks):
+    '''Looks at depth and segmentation only, which are drawn when they are asked for.'''
+    def one(self, seen):
+        self.asked[seen.session] += 1
+        number = float(seen.depth().mean()) + float((seen.segmentation() >= 0).mean())
+        return np.full((8, 7), (number + 0.1 * self.asked[seen.session]) % 0.5)
+
+class DeepBatch(Deep):
+    def act_batch(self, observations):
+        return [self.one(seen) for seen in observations]
 
 class Batched(Looks):
     sizes = []
@@ -79,6 +95,35 @@ def test_outcomes_do_not_depend_on_what_a_batch_is_made_of(policies, tmp_path):
     assert outcomes(f"{policies}:Batched", tmp_path / "c", workers=2, envs=3) == alone
     assert outcomes(f"{policies}:OnlyBatched", tmp_path / "d", workers=0) == alone
     assert outcomes(f"{policies}:Looks", tmp_path / "e", workers=1, envs=4) == alone, "an instance a lane"
+
+
+def test_depth_and_segmentation_can_be_looked_at_in_several_environments_at_once(policies, tmp_path):
+    """They are drawn by the thread that has OpenGL, whoever asks."""
+    alone = outcomes(f"{policies}:Deep", tmp_path / "a", workers=0, shifts=["none"])
+    assert len(set(alone.values())) == len(alone) == 2
+    for name in ("Deep", "DeepBatch"):
+        assert outcomes(f"{policies}:{name}", tmp_path / name, workers=0, shifts=["none"], envs=2) == alone
+
+
+def test_nobody_waits_for_a_thread_that_is_gone():
+    home = GLThread()
+    raised = []
+
+    def ask():
+        with pytest.raises(OodbenchError, match="over") as found:
+            home.call(lambda: 1)
+        raised.append(found)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    home.wanted.result(5)
+    home.close()
+    thread.join(5)
+    ask_again = threading.Thread(target=ask)
+    ask_again.start()
+    ask_again.join(5)
+    assert len(raised) == 2
+    assert home.call(lambda: 2) == 2, "its own work it does itself"
 
 
 def test_a_batched_policy_that_answers_too_few_is_told_so(policies, tmp_path):
@@ -149,3 +194,26 @@ def test_in_real_time_the_world_goes_on_while_the_policy_thinks(tmp_path):
         evaluate(f"{path}:P", "quick", out=tmp_path / "b", **chosen)
     with pytest.raises(OodbenchError, match="envs=1"):
         evaluate(f"{path}:P", "quick", out=tmp_path / "c", real_time=True, envs=2, **chosen)
+
+
+@pytest.mark.parametrize("rate", [20.0, 10.0])
+def test_thinking_is_charged_at_the_control_rate_of_the_scene(rate):
+    """0.35 s are 7 control steps at 20 Hz and 3 at 10 Hz."""
+    scene = TASKS.get("lift").sample(0)
+    late = int(0.35 * rate)
+    scene = scene.but(timing=scene.timing.but(control_hz=rate, horizon=late + 8))
+    base = EpisodeRecord(task="lift", shift="none", severity=0, seed=0, axis="id")
+    spec, rules = PolicySpec(cameras=()), Rules("settled", real_time=True)
+    episode = scene_turns(World("fast"), spec, "slow", scene, rules, base)
+    asked = 0
+    turn = next(episode)
+    assert isinstance(turn, Reset)
+    answer = Answer(None, 0.0)
+    try:
+        while True:
+            assert isinstance(episode.send(answer), Act)
+            asked, answer = asked + 1, Answer(np.zeros((8, 7)), 0.35)
+    except StopIteration as over:
+        record = over.value
+    assert record.error is None
+    assert (asked, record.waited, record.steps) == (1, late, late + 8)

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from oodbench.errors import OodbenchError, RunFolderError
+from oodbench.errors import OodbenchError, RunFolderError, SpecError
+from oodbench.run import folder as folder_module
 from oodbench.run import records
 from oodbench.run.pool import Job, Setup, play_all
 from oodbench.run.runner import evaluate
 from oodbench.suite import SUITES
+from oodbench.task import Task
 
 PART = {
     "tasks": ["put-on"],
@@ -259,3 +261,33 @@ def _alive(pid):
     except ProcessLookupError:
         return False
     return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+
+
+@pytest.mark.parametrize("envs", [1, 2])
+def test_a_scene_that_cannot_be_made_is_an_error_of_its_episode(tmp_path, monkeypatch, envs):
+    """The run goes on, is complete, and can be taken up later, with that episode or without it."""
+    sample = Task.sample
+    chosen = {"tasks": ["lift"], "shifts": ["none"], "limit": 4, "workers": 0, "envs": envs, "out": tmp_path / "run"}
+
+    def crowded(self, seed, *args, **kwargs):
+        if seed == 1:
+            raise SpecError("task 'lift': the regions of its roles leave no room")
+        return sample(self, seed, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Task, "sample", crowded)
+        folder = evaluate("no-op", "quick", **chosen)
+        errors = {record.seed: record.error for record in folder.records()}
+        assert folder.info["status"] == "complete"
+        assert len(evaluate("no-op", "quick", **chosen).records()) == 4, "nothing is played twice"
+    assert sorted(errors) == [0, 1, 2, 3]
+    assert "leave no room" in errors.pop(1)
+    assert not any(errors.values())
+    again = evaluate("no-op", "quick", retry_errors=True, **chosen).records()
+    assert [record.error for record in again if record.seed == 1][-1] is None
+
+
+def test_a_run_says_where_it_cannot_be_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(folder_module, "fcntl", None)  # as on Windows
+    with pytest.raises(RunFolderError, match="Linux or macOS"):
+        evaluate("no-op", "quick", out=tmp_path, workers=0, tasks=["lift"], shifts=["none"], limit=1)

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from oodbench import spacing
 from oodbench.errors import SpecError
 from oodbench.scene import Corruption
 from oodbench.seeding import generator
+from oodbench.shift import SHIFTS
 from oodbench.sim import sensors
 from oodbench.sim.sensors import EFFECTS, View
 from oodbench.spacing import distance, even_levels, reach
@@ -105,3 +107,34 @@ def test_reach_goes_from_nothing_to_all():
     assert reach("visual.noise", 5.0) == 1.0
     steps = [reach("visual.noise", level / 4) for level in range(21)]
     assert steps == sorted(steps)
+
+
+def test_measuring_the_spacing_keeps_the_table_until_the_new_one_is_there(tmp_path, monkeypatch):
+    """A shift is measured with even levels; what was measured before stays, whatever goes wrong meanwhile."""
+    name, table = "visual.fog", tmp_path / spacing.FILE
+    names = [other for other in SHIFTS.names() if other.startswith("visual.") and other not in spacing.UNSPACED]
+    table.write_text("".join(f'"{other}" = [0.1, 0.2, 0.3, 0.4, 1.0]\n' for other in names))
+    monkeypatch.setattr(spacing, "data_dir", lambda what: tmp_path)
+    spacing._table.cache_clear()
+    before = table.read_text()
+    seen = []
+
+    def measure(shift, severities):
+        seen.append((shift, reach(shift, 3.0), reach("visual.noise", 1.0)))
+        if len(seen) == 1:
+            raise KeyboardInterrupt
+        return np.linspace(0.0, 1.0, len(severities))
+
+    monkeypatch.setattr(spacing, "measure", measure)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            spacing.main([name])
+        assert table.read_text() == before
+        assert reach(name, 3.0) == 0.3
+        spacing.main([name])
+        assert seen == [(name, pytest.approx(0.6), 0.1)] * 2
+        assert reach(name, 3.0) == pytest.approx(0.6, abs=0.05)
+        assert reach("visual.noise", 1.0) == 0.1
+        assert [path.name for path in tmp_path.iterdir()] == [spacing.FILE]
+    finally:
+        spacing._table.cache_clear()

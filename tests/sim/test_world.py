@@ -358,14 +358,72 @@ def test_success_needs_release_and_rest(world, scene):
     assert seen_before_settled
 
 
-def test_failures_are_told_apart(world, scene):
+@pytest.fixture(scope="module")
+def solution(world, scene):
+    """The expert's actions in `scene`."""
+    expert = Expert()
+    expert.bind(world)
+    world.reset(scene)
+    expert.reset(EpisodeInfo("put-on", "", 0, 160, 20.0))
+    found = []
+    while not world.status.settled and world.steps < 160:
+        found.append(expert.act(world.observation())[0])
+        world.step(found[-1])
+    return found
+
+
+def _until(world, scene, solution, stop):
+    """Play the solution up to the first moment of which `stop(status)` is true."""
+    world.reset(scene)
+    for action in solution:
+        if stop(world.status):
+            return world
+        world.step(action)
+    raise AssertionError("that never happens")
+
+
+def _after(stage):
+    return lambda status: status.stages[stage] is not None
+
+
+def _then(world, *motions):
+    """Go on with (steps, dz, gripper)."""
+    for steps, dz, gripper in motions:
+        for _ in range(steps):
+            world.step(np.array([0, 0, dz, 0, 0, 0, gripper], float))
+    return world.status.failure
+
+
+def test_a_hand_that_went_nowhere_never_reached(world, scene):
     world.reset(scene)
     assert world.status.failure == "never-reached"
-    beside = scene.replace_object("target", position=scene.object("receptacle").position)
-    world.reset(beside.replace_object("receptacle", position=(-0.1, -0.25, 0.0)))
-    for _ in range(10):
-        world.step(np.zeros(7))
-    assert not world.status.final
+
+
+def test_failures_are_told_apart_by_how_far_the_hand_got(world, scene, solution):
+    assert _until(world, scene, solution, _after("reached")).status.failure == "not-grasped"
+    assert _until(world, scene, solution, _after("grasped")).status.failure == "not-moved"
+    assert _until(world, scene, solution, _after("moved")).status.failure == "timeout"
+
+
+def test_dropping_is_told_from_putting_in_the_wrong_place(world, scene, solution):
+    _until(world, scene, solution, _after("moved"))
+    assert _then(world, (8, 1.0, 1.0), (12, 0.0, -1.0)) == "dropped"
+    _until(world, scene, solution, _after("moved"))
+    assert _then(world, (12, -0.1, 1.0), (12, 0.0, -1.0), (8, 0.5, -1.0)) == "wrong-place"
+
+
+def test_a_goal_that_holds_but_not_yet_at_rest_is_not_released(world, scene, solution):
+    _until(world, scene, solution, lambda status: status.final)
+    assert world.status.failure == "not-released"
+
+
+def test_taking_the_wrong_object_is_said_before_all_else(world, scene, solution):
+    """The same motions, but the other thing was asked for."""
+    goal = scene.goal
+    other = [stage.but(condition=stage.condition.replace("target", "receptacle")) for stage in goal.stages[:3]]
+    asked = goal.but(manipulated=("receptacle",), success=("raised(receptacle, 0.1)",), stages=tuple(other))
+    _until(world, scene.but(goal=asked), solution, lambda status: world.held("target"))
+    assert _then(world, (8, 1.0, 1.0)) == "wrong-object"
 
 
 @pytest.mark.parametrize("name", TASKS.names())
