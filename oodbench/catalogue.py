@@ -134,6 +134,8 @@ def _textures(path: Path) -> TextureAsset:
     return toml.load(path, TextureAsset)
 
 
-OBJECTS: Registry[ObjectAsset] = Registry("object", data_dir("assets") / "objects", _objects)
-TEXTURES: Registry[TextureAsset] = Registry("texture", data_dir("assets") / "textures", _textures)
-GLYPHS: Registry[GlyphSet] = Registry("glyph set", data_dir("assets") / "glyphs", _glyphs, group="oodbench.glyphs")
+OBJECTS: Registry[ObjectAsset] = Registry("object", data_dir("assets") / "objects", _objects, of=ObjectAsset)
+TEXTURES: Registry[TextureAsset] = Registry("texture", data_dir("assets") / "textures", _textures, of=TextureAsset)
+GLYPHS: Registry[GlyphSet] = Registry(
+    "glyph set", data_dir("assets") / "glyphs", _glyphs, group="oodbench.glyphs", of=GlyphSet
+)

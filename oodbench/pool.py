@@ -81,7 +81,7 @@ def _load(path: Path) -> Pool:
     return toml.load(path, Pool)
 
 
-POOLS: Registry[Pool] = Registry("pool", data_dir("assets") / "pools", _load)
+POOLS: Registry[Pool] = Registry("pool", data_dir("assets") / "pools", _load, of=Pool)
 
 
 def standard() -> Pool:

@@ -95,7 +95,7 @@ class Shift:
         return _named, (self.name,)
 
 
-SHIFTS: Registry[Shift] = Registry("shift")
+SHIFTS: Registry[Shift] = Registry("shift", of=Shift)
 
 
 def _named(name: str) -> Shift:
@@ -123,7 +123,7 @@ def shift(
     def register(rewrite: Rewrite) -> Shift:
         summary = (rewrite.__doc__ or "").strip().split("\n")[0]
         made = Shift(name, frozenset(channels), unit, source, star_gen, summary, rewrite, applies, occludes)
-        return SHIFTS.add(name, made)
+        return SHIFTS.add(name, made, rewrite)
 
     return register
 

@@ -178,4 +178,4 @@ def _load(path: Path) -> Suite:
     return toml.load(path, Suite)
 
 
-SUITES: Registry[Suite] = Registry("suite", data_dir("tasks") / "suites", _load)
+SUITES: Registry[Suite] = Registry("suite", data_dir("tasks") / "suites", _load, of=Suite)

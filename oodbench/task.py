@@ -162,6 +162,9 @@ class Task(_Data):
             raise ValueError("goal: give either success or some [[option]]")
         if self.concept is not None:
             GLYPHS.get(self.concept)
+        for role in self.role:
+            if role.asset is not None:  # read now, while a path is one from this file's folder
+                OBJECTS.get(role.asset)
         options = self.option or (Option(success=self.goal.success, words={}),)
         for option in options:
             if option.words.keys() != options[0].words.keys():
@@ -340,4 +343,4 @@ def _load(path: Path) -> Task:
     return toml.load(path, Task)
 
 
-TASKS: Registry[Task] = Registry("task", data_dir("tasks"), _load)
+TASKS: Registry[Task] = Registry("task", data_dir("tasks"), _load, of=Task)

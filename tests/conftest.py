@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from oodbench import registry
+
 POLICIES = '''
 import os, signal, time
 import numpy as np
@@ -59,6 +61,13 @@ class Slow:
         time.sleep(0.05)
         return np.zeros((8, 7))
 '''
+
+
+@pytest.fixture(autouse=True)
+def _nothing_read_from_paths():
+    """Each test is a process of its own as far as files given by their paths go."""
+    yield
+    registry.forget()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from oodbench.policies.base import ACTION_SIZE, EpisodeInfo, PolicySpec
 from oodbench.registry import Registry
 from oodbench.seeding import generator
 
-POLICIES: Registry[Callable[..., Any]] = Registry("policy", group="oodbench.policies")
+POLICIES: Registry[Callable[..., Any]] = Registry("policy", group="oodbench.policies", lazy=True)
 
 CHUNK = 8
 

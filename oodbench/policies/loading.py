@@ -38,7 +38,9 @@ def _client(name: str) -> Callable[[], Callable[..., Any]]:
 
 
 # Ways to policies that run elsewhere: scheme -> something that gives a factory of (address, **arguments).
-SCHEMES: Registry[Callable[[], Callable[..., Any]]] = Registry("policy scheme", group="oodbench.policy_schemes")
+SCHEMES: Registry[Callable[[], Callable[..., Any]]] = Registry(
+    "policy scheme", group="oodbench.policy_schemes", lazy=True
+)
 for _scheme, _module in {
     "oodbench": "native", "openpi": "openpi", "vla-eval": "vla_eval", "groot": "groot", "openvla+http": "openvla",
     "lerobot": "lerobot",

@@ -173,7 +173,9 @@ class Preset(_Data):
     spec: PolicySpec
 
 
-PRESETS: Registry[Preset] = Registry("preset", Path(__file__).parent / "presets", lambda path: toml.load(path, Preset))
+PRESETS: Registry[Preset] = Registry(
+    "preset", Path(__file__).parent / "presets", lambda path: toml.load(path, Preset), of=Preset
+)
 
 
 def preset(name: str, **changes: Any) -> PolicySpec:

@@ -66,7 +66,7 @@ def load(path: Path) -> RobotAsset:
     return toml.load(path, RobotAsset).model_copy(update={"folder": path.with_suffix("")})
 
 
-ROBOTS: Registry[RobotAsset] = Registry("robot", paths.data_dir("assets") / "robots", load)
+ROBOTS: Registry[RobotAsset] = Registry("robot", paths.data_dir("assets") / "robots", load, of=RobotAsset)
 
 
 @lru_cache(maxsize=8)
