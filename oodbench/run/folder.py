@@ -136,15 +136,20 @@ class RunFolder:
         if existing.exists() and self.records():
             self._info = read_info(self.path)
             self._refuse_other(wanted, plan)
+            self._info = self._info.model_copy(update={"plan": wanted.plan})
+            self._write_plan(plan)
         elif not existing.exists() and self.episodes_path.exists():
             raise RunFolderError(f"{self.path}: holds episodes but no run.json; give another --out")
         else:
-            try:
-                (self.path / "plan.jsonl").write_text(plan.text, encoding="utf-8")
-            except OSError as error:
-                raise RunFolderError(f"{self.path}: cannot be written ({error.strerror})") from error
+            self._write_plan(plan)
             self._info = wanted
         self.update(status="running")
+
+    def _write_plan(self, plan: PlanFile) -> None:
+        try:
+            (self.path / "plan.jsonl").write_text(plan.text, encoding="utf-8")
+        except OSError as error:
+            raise RunFolderError(f"{self.path}: cannot be written ({error.strerror})") from error
 
     def _refuse_other(self, wanted: RunInfo, plan: PlanFile) -> None:
         for name, words in COMPARED.items():
@@ -152,19 +157,20 @@ class RunFolder:
             if old == new:
                 continue
             if words == "plan":
+                differs = self._other_episode(plan)
+                if not differs:
+                    continue
                 old, new = (_plan_words(info) for info in (self.info, wanted))
                 if old == new:
-                    raise RunFolderError(
-                        f"{self.path}: holds a run of other episodes ({self._other_episode(plan)}); give another --out"
-                    )
+                    raise RunFolderError(f"{self.path}: holds a run of other episodes ({differs}); give another --out")
             raise RunFolderError(
                 f"{self.path}: holds a run with another {words} ({short(old)}; now {short(new)}); give another --out"
             )
 
     def _other_episode(self, plan: PlanFile) -> str:
-        """Where today's plan differs from the one that the folder holds."""
+        """How today's plan differs from the one that the folder holds, or ""."""
         try:
-            return plan.difference((self.path / "plan.jsonl").read_text(encoding="utf-8")) or "in another order"
+            return plan.difference((self.path / "plan.jsonl").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return "its plan.jsonl cannot be read"
 

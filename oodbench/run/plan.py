@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from oodbench import closure
-from oodbench.errors import OodbenchError
 from oodbench.suite import Episode, Suite
 
 
@@ -61,7 +60,17 @@ class PlanFile:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     def difference(self, before: str) -> str:
-        """In words, how this plan differs from the text of another one, or "" when it does not."""
+        """In words, how this plan differs from the text of an older one.
+
+        Args:
+            before: The older plan.jsonl.
+
+        Returns:
+            "" when every episode is the same, or could not be made before.
+
+        Raises:
+            ValueError: `before` is no plan.jsonl.
+        """
         old = before.splitlines()
         if len(old) != len(self.lines):
             return f"{len(old)} episodes; now {len(self.lines)}"
@@ -71,7 +80,8 @@ class PlanFile:
             a, b = json.loads(line), json.loads(new)
             if {**a, "closure_sha256": ""} != {**b, "closure_sha256": ""}:
                 return f"{_name(a)}; now {_name(b)}"
-            return f"{_name(b)} is another scene now: its task, a shift or an asset was changed"
+            if a.get("closure_sha256") is not None:
+                return f"{_name(b)} is another scene now: its task, a shift or an asset was changed"
         return ""
 
 
@@ -79,9 +89,7 @@ def closure_of(episode: Episode, suite: Suite) -> str | None:
     """The hash of an episode's closure; None when its scene cannot be made."""
     try:
         return closure.sha256(episode.scene(suite))
-    except OodbenchError:
-        return None
-    except Exception:  # somebody's shift: that is an error of the episode, to be recorded when it is played
+    except Exception:  # also somebody's shift's: an error of the episode, which playing it will record
         return None
 
 

@@ -280,7 +280,7 @@ def test_a_scene_that_cannot_be_made_is_an_error_of_its_episode(tmp_path, monkey
         patch.setattr(Task, "sample", crowded)
         folder = evaluate("no-op", "quick", **chosen)
         errors = {record.seed: record.error for record in folder.records()}
-        assert folder.info["status"] == "complete"
+        assert folder.info.status == "complete"
         assert len(evaluate("no-op", "quick", **chosen).records()) == 4, "nothing is played twice"
     assert sorted(errors) == [0, 1, 2, 3]
     assert "leave no room" in errors.pop(1)
