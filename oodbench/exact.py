@@ -4,7 +4,7 @@ NumPy's linear algebra goes through OpenBLAS, and its transcendental functions t
 both round differently from one processor to the next. What is here is built from additions, multiplications, divisions
 and square roots, which IEEE 754 rounds in one way only, in a fixed order. NumPy's own elementwise arithmetic is exact
 in the same sense and may be used freely; tests/test_exact.py says what may not. Nothing here needs the simulator:
-there, products of matrices are MuJoCo's (sim/rotations.py, mju_ functions), compiled for one instruction set.
+there, products of matrices are MuJoCo's (sim/rotations.py and the mju_ functions), compiled for one instruction set.
 """
 
 from __future__ import annotations
@@ -119,4 +119,4 @@ def _horner(coefficients: Sequence[float], x: np.ndarray) -> np.ndarray:
 
 _EXP = tuple(1 / math.factorial(n) for n in range(15))
 _LOG = tuple(1 / (2 * n + 1) for n in range(12))
-_SINE = tuple((-1) ** n / math.factorial(2 * n + 1) for n in range(12))
+_SINE = tuple((1, -1)[n % 2] / math.factorial(2 * n + 1) for n in range(12))

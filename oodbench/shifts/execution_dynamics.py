@@ -25,7 +25,7 @@ def _sign(context: Context) -> float:
 )
 def payload(scene: Scene, context: Context) -> Scene:
     """Objects are heavier than they look."""
-    return scene.but(dynamics=scene.dynamics.but(object_mass=2 ** (context.severity / 2.5)))
+    return scene.but(dynamics=scene.dynamics.but(object_mass=math.pow(2.0, context.severity / 2.5)))
 
 
 @shift(

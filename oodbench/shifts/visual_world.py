@@ -96,7 +96,7 @@ def lighting(scene: Scene, context: Context) -> Scene:
 def light_intensity(scene: Scene, context: Context) -> Scene:
     """The light is stronger or weaker."""
     most = 0.7 if context.rng.random() < 0.3 else -2.0
-    gain = 2.0 ** (most * reach("visual.light-intensity", context.severity))
+    gain = math.pow(2.0, most * reach("visual.light-intensity", context.severity))
     return scene.but(lights=_lit(scene.lights, np.full(3, gain)))
 
 

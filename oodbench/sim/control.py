@@ -70,7 +70,7 @@ class Controller:
         jacobian[:] = self._jacobian[:, built.arm_dof]
         joints = data.qpos[built.arm_qpos]
         posture = POSTURE_GAIN * (self._home - joints)
-        return joints + posture + self._solver.solve(jacobian, error - rotations.image(jacobian, posture))
+        return joints + posture + self._solver.solve(jacobian, error - rotations.applied(jacobian, posture))
 
     def _write(self, joints: np.ndarray) -> None:
         count = len(joints)

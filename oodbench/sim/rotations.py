@@ -1,4 +1,4 @@
-"""Rotations by MuJoCo's functions: quaternions are (w, x, y, z), rotation vectors in rad, both in the world frame.
+"""Rotations and small products by MuJoCo's functions: quaternions are (w, x, y, z), rotation vectors in rad.
 
 MuJoCo is compiled for one instruction set and chooses nothing at run time, unlike what NumPy's products go through.
 """
@@ -80,8 +80,8 @@ class LeastSquares:
         return step
 
 
-def image(jacobian: np.ndarray, motion: np.ndarray) -> np.ndarray:
-    """jacobian (n, k), C-contiguous, times motion (k,): (n,)."""
-    found = np.zeros(len(jacobian))
-    mujoco.mju_mulMatVec(found, jacobian, motion)
+def applied(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """matrix (n, k), C-contiguous, times vector (k,): (n,)."""
+    found = np.zeros(len(matrix))
+    mujoco.mju_mulMatVec(found, matrix, vector)
     return found

@@ -188,7 +188,7 @@ class Builder:
                 volume = math.tau * part.radius**2 * part.half_height
                 return {"type": GEOM.mjGEOM_CYLINDER, "size": (part.radius, part.half_height, 0)}, volume
             case Capsule():
-                volume = math.tau * part.radius**2 * part.half_height + 4.19 * part.radius**3
+                volume = math.tau * part.radius**2 * part.half_height + 4.19 * part.radius**2 * part.radius
                 return {"type": GEOM.mjGEOM_CAPSULE, "size": (part.radius, part.half_height, 0)}, volume
             case Ellipsoid():
                 return {"type": GEOM.mjGEOM_ELLIPSOID, "size": part.half}, 4.19 * math.prod(part.half)

@@ -102,6 +102,7 @@ class World:
         Raises:
             OodbenchError: `action` is not finite, or not of that shape.
         """
+        _ = self.scene  # refuses what was never reset
         command = np.array(action, dtype=np.float64)
         if command.shape != (7,) or not np.isfinite(command).all():
             raise OodbenchError(f"an action is 7 finite numbers, not {command.tolist()!r:.80}")
@@ -345,7 +346,7 @@ class World:
 
     def lowest_point(self, id: str) -> float:
         """The least height of the object's collision shape (m)."""
-        heights = rotations.image(self.built.corners[id], self.rotation(id)[2])
+        heights = rotations.applied(self.built.corners[id], self.rotation(id)[2])
         return float(self.position(id)[2] + heights.min())
 
     def grasp_point(self, id: str) -> np.ndarray:
