@@ -60,7 +60,8 @@ def rank(
     free = max(sum(len(group) - 1 for group in groups), 1)
     wider = t_quantile(0.5 + confidence / 2, free) / normal_quantile(0.5 + confidence / 2)
     largest = np.sort(largest * wider)
-    critical = float(np.quantile(largest, confidence))
+    allowed = max(int((1 - confidence) * (1 + resamples) + 1e-9), 1)
+    critical = float(largest[-allowed])  # beyond it, p is at most 1 - confidence
     t = np.where(error > 0, np.abs(difference) / safe, np.where(difference == 0, 0.0, np.inf))
     beyond = resamples - np.searchsorted(largest, t, side="left")
     p = (1 + beyond) / (1 + resamples)

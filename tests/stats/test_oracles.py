@@ -117,6 +117,17 @@ def test_ranks_of_clearly_different_policies_are_certain_and_of_equal_ones_open(
     assert same.half[0, 1] == 0.0
 
 
+def test_p_letters_and_intervals_of_a_ranking_say_the_same_also_of_few_scenes():
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        found = rank(list("abc"), {"t": np.clip(rng.normal((0.7, 0.5, 0.5), 0.25, (12, 3)), 0, 1)}, resamples=500)
+        for i, j in ((0, 1), (0, 2), (1, 2)):
+            apart = bool(found.better[i, j] or found.better[j, i])
+            assert (found.p[i, j] <= 0.05) == apart
+            assert (abs(found.difference[i, j]) > found.half[i, j]) == apart
+            assert (not set(found.letters[i]) & set(found.letters[j])) == apart
+
+
 def test_curves(rng):
     levels = (0, 1, 3, 5)
     success = (rng.random((400, 4)) < (0.9, 0.8, 0.5, 0.2)).astype(float)
