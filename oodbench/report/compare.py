@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from rich.box import SIMPLE
 from rich.table import Table
-from scipy import stats
 
 from oodbench.errors import RunFolderError
 from oodbench.report.summary import FAILURES, RunSummary, axis_order, load, percent
@@ -18,8 +17,10 @@ from oodbench.run.columns import Episodes, episode_codes
 from oodbench.run.folder import short
 from oodbench.run.info import value_at
 from oodbench.stats.clustered import by_scene, clustered_mean, paired_scenes, sign_flip
+from oodbench.stats.discordant import mcnemar
 from oodbench.stats.multiple import holm
 from oodbench.stats.paired import PairedDifference, difference, pair
+from oodbench.stats.rates import normal_quantile
 
 MUST_AGREE = {  # fields of RunInfo, and words for them
     "suite.sha256": "suite",
@@ -102,7 +103,7 @@ class Comparison:
         a, b = sum(n for step, n in gained if step > 0), sum(n for step, n in gained if step < 0)
         if not a + b:
             return ""
-        p = float(stats.binomtest(a, a + b).pvalue)
+        p = mcnemar(a, b)
         if p > ALPHA:
             return ""
         best, n = ("a", a) if a > b else ("b", b)
@@ -182,8 +183,8 @@ def _detectable(found: PairedDifference) -> float | None:
     """(z_(1 - alpha/2) + z_power) standard errors."""
     if found.interval is None:
         return None
-    error = (found.interval.high - found.interval.low) / 2 / stats.norm.ppf(1 - ALPHA / 2)
-    return float((stats.norm.ppf(1 - ALPHA / 2) + stats.norm.ppf(POWER)) * error)
+    error = (found.interval.high - found.interval.low) / 2 / normal_quantile(1 - ALPHA / 2)
+    return (normal_quantile(1 - ALPHA / 2) + normal_quantile(POWER)) * error
 
 
 def _outcomes(one: Episodes, other: Episodes) -> dict[tuple[str, str], int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -58,21 +59,28 @@ def think_rows(run: RunSummary) -> list[Think]:
     kept = {task: episodes for task, episodes in played.items() if len(episodes)}
     rows = [_think(task, episodes, len(TASKS.get(task).option)) for task, episodes in kept.items()]
     if len(rows) > 1:
-        scores = [row.score for row in rows if row.score is not None]
-        widths = [(row.interval.high - row.interval.low) / 2 for row in rows if row.interval]
-        mean = sum(scores) / len(scores) if scores else None
-        # The tasks are independent, so the half width of their mean is that of a mean.
-        half = sum(width**2 for width in widths) ** 0.5 / len(widths) if widths else 0.0
-        whole = _think(ALL, e[plain & e.task.where(kept)], 3)
-        around = None if mean is None else Interval(mean - half, min(1.0, mean + half))
-        rows.append(Think(ALL, whole.placed, whole.right, whole.success, mean, around))
+        rows.append(Think(ALL, *_placing(e[plain & e.task.where(kept)]), *_mean(rows)))
     return rows
 
 
-def _think(task: str, episodes: Episodes, options: int) -> Think:
+def _mean(rows: Sequence[Think]) -> tuple[float | None, Interval | None]:
+    """The mean score of the rows that have one, with the interval of a mean of independent tasks."""
+    known = [(row.score, row.interval) for row in rows if row.score is not None and row.interval is not None]
+    if not known:
+        return None, None
+    mean = sum(score for score, _ in known) / len(known)
+    half = math.sqrt(sum(((i.high - i.low) / 2) ** 2 for _, i in known)) / len(known)
+    return mean, Interval(mean - half, min(1.0, mean + half))
+
+
+def _placing(episodes: Episodes) -> tuple[Rate, Rate, Rate]:
+    """(placed on any board, of those on the right one, success)."""
     success, chosen = episodes.rate(), episodes.choice.codes >= 0
-    placed = Rate(int((chosen & episodes.scored).sum()), success.n, success.errors)
-    right = episodes.rate(chosen)
+    return Rate(int((chosen & episodes.scored).sum()), success.n, success.errors), episodes.rate(chosen), success
+
+
+def _think(task: str, episodes: Episodes, options: int) -> Think:
+    placed, right, success = _placing(episodes)
     if success.value is None:
         return Think(task, placed, right, success, None, None)
     score = chance_corrected(success.value, options)

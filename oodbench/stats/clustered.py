@@ -12,6 +12,7 @@ import numpy as np
 
 from oodbench.seeding import generator
 from oodbench.stats.rates import Interval, score_interval, t_quantile
+from oodbench.stats.sums import weighted
 
 FEWEST = 10  # scenes, not counting all but one of the tasks, below which no interval is given
 RESAMPLES = 10_000
@@ -125,20 +126,20 @@ def sign_flip(values: Scenes, *, one_sided: bool = False, resamples: int = RESAM
     one_sided: against a positive mean.
     """
     groups = [np.asarray(group, float) for group in values.values() if len(group)]
-    weighted = np.concatenate([group / len(group) for group in groups]) if groups else np.zeros(0)
-    if not np.any(weighted):
+    shares = np.concatenate([group / len(group) for group in groups]) if groups else np.zeros(0)
+    if not np.any(shares):
         return 1.0
-    observed = weighted.sum()
-    if len(weighted) <= EXACT:
-        patterns = np.array(np.meshgrid(*[[-1.0, 1.0]] * len(weighted))).reshape(len(weighted), -1).T
-        sums = patterns @ weighted
+    observed = float(shares.sum())
+    if len(shares) <= EXACT:
+        patterns = np.array(np.meshgrid(*[[-1.0, 1.0]] * len(shares))).reshape(len(shares), -1).T
+        sums = weighted(patterns, shares)
         extreme = sums >= observed - 1e-12 if one_sided else np.abs(sums) >= abs(observed) - 1e-12
         return float(extreme.mean())
-    rng, found, left = generator("sign-flip", len(weighted)), 1, resamples - 1
+    rng, found, left = generator("sign-flip", len(shares)), 1, resamples - 1
     while left > 0:
-        rows = min(left, max(1, _CHUNK // len(weighted)))
-        signs = rng.integers(0, 2, (rows, len(weighted)), dtype=np.int8) * 2 - 1
-        sums = signs @ weighted
+        rows = min(left, max(1, _CHUNK // len(shares)))
+        signs = rng.integers(0, 2, (rows, len(shares)), dtype=np.int8) * 2 - 1
+        sums = weighted(signs, shares)
         found += int((sums >= observed - 1e-12 if one_sided else np.abs(sums) >= abs(observed) - 1e-12).sum())
         left -= rows
     return found / resamples
@@ -146,13 +147,28 @@ def sign_flip(values: Scenes, *, one_sided: bool = False, resamples: int = RESAM
 
 @lru_cache(maxsize=16)
 def resampled(stream: tuple[str | int, ...], sizes: tuple[int, ...], resamples: int) -> tuple[np.ndarray, ...]:
-    """By task, (resamples, scenes): how much each scene weighs in each bootstrap sample of a mean.
+    """By task, (resamples, scenes): how often each scene is in each bootstrap sample, whole numbers that add up to the
+    scenes; what `sampled_means` takes.
 
     stream: names the random stream. sizes: scenes of each task. Whatever is asked for in the same words shares its
     samples, which is also what makes differences of two such means paired.
     """
     rng = generator(*stream)
-    return tuple(rng.multinomial(n, np.full(n, 1 / n), size=resamples) / n for n in sizes)
+    return tuple(rng.multinomial(n, np.full(n, 1 / n), size=resamples).astype(np.float64) for n in sizes)
+
+
+def sampled_means(counts: Sequence[np.ndarray], groups: Sequence[np.ndarray]) -> np.ndarray:
+    """The mean over tasks of the mean over scenes, in each bootstrap sample.
+
+    Args:
+        counts: By task, (resamples, scenes), of `resampled`.
+        groups: By task, (scenes,) or (scenes, columns).
+
+    Returns:
+        (resamples,) or (resamples, columns).
+    """
+    drawn = [weighted(count, group) / len(group) for count, group in zip(counts, groups, strict=True)]
+    return np.mean(drawn, axis=0)
 
 
 def bootstrap(values: Scenes, confidence: float = 0.95, resamples: int = RESAMPLES) -> Interval | None:
@@ -164,9 +180,8 @@ def bootstrap(values: Scenes, confidence: float = 0.95, resamples: int = RESAMPL
     found = _mean(values, FEWEST)
     if found is None or found[1] is None:
         return None
-    weights = resampled(("cluster-bootstrap", len(groups)), tuple(map(len, groups)), resamples)
-    drawn = np.sum([w @ group for w, group in zip(weights, groups, strict=True)], axis=0)
-    low, high = np.quantile(drawn / len(groups), (0.5 - confidence / 2, 0.5 + confidence / 2))
+    drawn = sampled_means(resampled(("cluster-bootstrap", len(groups)), tuple(map(len, groups)), resamples), groups)
+    low, high = np.quantile(drawn, (0.5 - confidence / 2, 0.5 + confidence / 2))
     return Interval(float(low), float(high))
 
 
@@ -182,6 +197,6 @@ def design_effect(scene: np.ndarray, values: np.ndarray) -> float:
         return 1.0
     means = np.bincount(inverse, values) / sizes
     weights = sizes / sizes.sum()
-    middle = float(weights @ means)
-    clustered = len(means) / (len(means) - 1) * float((weights**2) @ (means - middle) ** 2)
+    middle = float((weights * means).sum())
+    clustered = len(means) / (len(means) - 1) * float((weights**2 * (means - middle) ** 2).sum())
     return clustered / (spread / len(values))

@@ -6,7 +6,8 @@ import math
 
 from scipy import optimize, stats
 
-from oodbench.stats.rates import Interval
+from oodbench.stats.rates import Interval, normal_quantile
+from oodbench.stats.sums import rounded
 
 
 def mcnemar(only_a: int, only_b: int, *, one_sided: bool = False, mid: bool = False) -> float:
@@ -23,10 +24,10 @@ def mcnemar(only_a: int, only_b: int, *, one_sided: bool = False, mid: bool = Fa
         return 1.0
     coin = stats.binom(n, 0.5)
     if one_sided:
-        return float(coin.sf(only_a - 1) - (coin.pmf(only_a) / 2 if mid else 0.0))
+        return rounded(float(coin.sf(only_a - 1) - (coin.pmf(only_a) / 2 if mid else 0.0)))
     tail = min(only_a, only_b)
     p = 2 * coin.cdf(tail) - (coin.pmf(tail) if mid else 0.0)
-    return float(min(1.0, p))
+    return rounded(float(min(1.0, p)))
 
 
 def tango(only_a: int, only_b: int, n: int, confidence: float = 0.95) -> Interval:
@@ -40,7 +41,7 @@ def tango(only_a: int, only_b: int, n: int, confidence: float = 0.95) -> Interva
     b, c = only_a, only_b
     if min(b, c) < 0 or b + c > n or n < 1:
         raise ValueError(f"{b} and {c} discordant of {n} pairs")
-    z = float(stats.norm.ppf(0.5 + confidence / 2))
+    z = normal_quantile(0.5 + confidence / 2)
 
     def score(d: float) -> float:
         middle = -b - c + (2 * n - b + c) * d

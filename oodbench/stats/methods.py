@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from oodbench.seeding import generator
-from oodbench.stats.clustered import resampled
+from oodbench.stats.clustered import resampled, sampled_means
 from oodbench.stats.rates import Interval, normal_quantile, t_quantile
 
 RESAMPLES = 4000
@@ -48,14 +49,13 @@ def method_mean(
     rng = generator("method", count)
     noise = np.zeros((resamples, count))  # of each seed's mean, from the scenes, which all seeds share
     for s, groups in enumerate(by_seed):
-        weights = resampled(("method", "scenes"), tuple(map(len, groups)), resamples)
-        for weight, group in zip(weights, groups, strict=True):
-            noise[:, s] += (weight @ group - group.mean()) / len(groups)
-    noise *= _shared(by_seed) ** 0.5
+        counts = resampled(("method", "scenes"), tuple(map(len, groups)), resamples)
+        noise[:, s] = sampled_means(counts, groups) - means[s]
+    noise *= math.sqrt(_shared(by_seed))
     drawn = rng.integers(count, size=(resamples, count))
     between = means[drawn].mean(1) - means.mean()
     wider = t_quantile(0.5 + confidence / 2, count - 1) / normal_quantile(0.5 + confidence / 2)
-    wider *= (count / (count - 1)) ** 0.5  # a bootstrap of n values has (n - 1) / n of their variance
+    wider *= math.sqrt(count / (count - 1))  # a bootstrap of n values has (n - 1) / n of their variance
     total = wider * between + np.take_along_axis(noise, drawn, 1).mean(1)
     low, high = np.quantile(total, (0.5 - confidence / 2, 0.5 + confidence / 2))
     return MethodMean(

@@ -8,6 +8,8 @@ from functools import lru_cache
 import numpy as np
 from scipy import stats
 
+from oodbench.stats.rates import normal_quantile
+
 MOST = 100_000  # pairs beyond which planning is refused
 
 
@@ -47,7 +49,7 @@ def mcnemar_power(n: int, rate: float, drop: float, correlation: float, alpha: f
     if b + c <= 0:
         return 0.0
     m = np.arange(n + 1)
-    return float(stats.binom.pmf(m, n, min(b + c, 1.0)) @ stats.binom.sf(_needed(n, alpha) - 1, m, b / (b + c)))
+    return float((stats.binom.pmf(m, n, min(b + c, 1.0)) * stats.binom.sf(_needed(n, alpha) - 1, m, b / (b + c))).sum())
 
 
 @lru_cache(maxsize=64)
@@ -69,7 +71,7 @@ def pairs_needed(rate: float, drop: float, correlation: float, power: float = 0.
         raise ValueError(f"a drop of {drop:g} cannot be looked for; it must be positive")
     b, c = discordance(rate, drop, correlation)
     psi = b + c
-    za, zb = stats.norm.ppf(1 - alpha), stats.norm.ppf(power)
+    za, zb = normal_quantile(1 - alpha), normal_quantile(power)
     guess = (za * math.sqrt(psi) + zb * math.sqrt(max(psi - drop**2, 0.0))) ** 2 / drop**2
     if guess > MOST:
         raise ValueError(f"about {guess:.0f} pairs would be needed; the drop of {drop:g} is too small to look for")

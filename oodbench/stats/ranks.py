@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
-from oodbench.stats.clustered import resampled
+from oodbench.stats.clustered import resampled, sampled_means
 from oodbench.stats.multiple import letters
+from oodbench.stats.rates import normal_quantile, t_quantile
 
 RESAMPLES = 4000
 
@@ -45,30 +46,31 @@ def rank(
         raise ValueError("a task with fewer than two scenes")
     count = len(names)
     mean = np.mean([group.mean(0) for group in groups], axis=0)
-    weights = resampled(("max-t", count), tuple(map(len, groups)), resamples)
-    drawn = np.mean([w @ group for w, group in zip(weights, groups, strict=True)], axis=0) - mean
+    drawn = sampled_means(resampled(("max-t", count), tuple(map(len, groups)), resamples), groups) - mean
     difference = mean[:, None] - mean[None, :]
-    together = np.atleast_2d(np.cov(drawn, rowvar=False))
-    own = np.diag(together)
-    spread = np.sqrt(np.maximum(own[:, None] + own[None, :] - 2 * together, 0.0))
-    spread[spread < 1e-9] = 0.0
-    scale = np.where(spread > 0, spread, np.inf)
-    largest = np.array([(np.abs(row[:, None] - row[None, :]) / scale).max() for row in drawn])
-    few = np.mean([len(group) / (len(group) - 1) for group in groups]) ** 0.5
+    spread, largest = np.zeros((count, count)), np.zeros(resamples)
+    for i in range(count):
+        apart = drawn - drawn[:, i : i + 1]
+        own = apart.std(0, ddof=1)
+        spread[i] = np.where(own < 1e-9, 0.0, own)
+        largest = np.maximum(largest, (np.abs(apart) / np.where(spread[i] > 0, spread[i], np.inf)).max(1))
+    few = math.sqrt(np.mean([len(group) / (len(group) - 1) for group in groups]))
     error = few * spread  # a bootstrap of n has (n - 1) / n of the variance
     safe = np.where(error > 0, error, 1.0)
     free = max(sum(len(group) - 1 for group in groups), 1)
-    wider = stats.t.ppf(0.5 + confidence / 2, free) / stats.norm.ppf(0.5 + confidence / 2)
-    critical = float(np.quantile(largest, confidence) * wider)
+    wider = t_quantile(0.5 + confidence / 2, free) / normal_quantile(0.5 + confidence / 2)
+    largest = np.sort(largest * wider)
+    allowed = max(int((1 - confidence) * (1 + resamples) + 1e-9), 1)
+    critical = float(largest[-allowed])  # beyond it, p is at most 1 - confidence
     t = np.where(error > 0, np.abs(difference) / safe, np.where(difference == 0, 0.0, np.inf))
-    beyond = resamples - np.searchsorted(np.sort(largest), t, side="left")
+    beyond = resamples - np.searchsorted(largest, t, side="left")
     p = (1 + beyond) / (1 + resamples)
     np.fill_diagonal(p, 1.0)
     better = (t > critical) & (difference > 0)  # [i, j]: i is better than j
     ranks = tuple((1 + int(better[:, i].sum()), count - int(better[i].sum())) for i in range(count))
     best_first = [names[i] for i in np.argsort(-mean, kind="stable")]
-    apart = {(names[i], names[j]): bool(better[i, j] or better[j, i]) for i in range(count) for j in range(i)}
-    shown = letters(best_first, apart)
+    differ = {(names[i], names[j]): bool(better[i, j] or better[j, i]) for i in range(count) for j in range(i)}
+    shown = letters(best_first, differ)
     return Ranking(
         tuple(names), mean, difference, critical * error, p, better, ranks, tuple(shown[name] for name in names)
     )

@@ -9,6 +9,8 @@ from functools import lru_cache
 
 from scipy import stats
 
+from oodbench.stats.sums import rounded
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -32,13 +34,13 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
 @lru_cache(maxsize=256)
 def normal_quantile(p: float) -> float:
     """Of the standard normal distribution. scipy takes a third of a millisecond, and every cell of a page asks."""
-    return float(stats.norm.ppf(p))
+    return rounded(float(stats.norm.ppf(p)))
 
 
 @lru_cache(maxsize=4096)
 def t_quantile(p: float, free: int) -> float:
     """Of Student's t with so many degrees of freedom."""
-    return float(stats.t.ppf(p, free))
+    return rounded(float(stats.t.ppf(p, free)))
 
 
 def score_interval(p: float, n: float, z: float) -> Interval:
@@ -57,8 +59,8 @@ def clopper_pearson(successes: int, n: int, confidence: float = 0.95) -> Interva
     if not 0 <= successes <= n:
         raise ValueError(f"{successes} successes of {n}")
     tail = (1 - confidence) / 2
-    low = float(stats.beta.ppf(tail, successes, n - successes + 1)) if successes else 0.0
-    high = float(stats.beta.ppf(1 - tail, successes + 1, n - successes)) if successes < n else 1.0
+    low = rounded(float(stats.beta.ppf(tail, successes, n - successes + 1))) if successes else 0.0
+    high = rounded(float(stats.beta.ppf(1 - tail, successes + 1, n - successes))) if successes < n else 1.0
     return Interval(low, high)
 
 

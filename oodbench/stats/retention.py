@@ -8,6 +8,7 @@ import numpy as np
 
 from oodbench.stats.clustered import resampled
 from oodbench.stats.rates import Interval, Rate
+from oodbench.stats.sums import weighted
 
 FEWEST = 10  # scenes below which no interval is given
 LEAST = 0.2  # of the lower bound of in-distribution success
@@ -27,8 +28,8 @@ def retention(pairs: Sequence[tuple[float, float]], plain: Rate) -> tuple[float 
     ratio = float(values[:, 1].sum() / values[:, 0].sum())
     if len(values) < FEWEST:
         return ratio, None
-    (weights,) = resampled(("retention",), (len(values),), RESAMPLES if len(values) <= MANY else RESAMPLES // 4)
-    sums = weights @ values
+    (counts,) = resampled(("retention",), (len(values),), RESAMPLES if len(values) <= MANY else RESAMPLES // 4)
+    sums = weighted(counts, values)
     sums = sums[sums[:, 0] > 0]
     low, high = np.quantile(sums[:, 1] / sums[:, 0], (0.025, 0.975))
     return ratio, Interval(float(low), float(high))

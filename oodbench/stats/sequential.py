@@ -6,11 +6,14 @@ D is a regression. Blocks come in an order that was fixed before the first of th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 GRID = 24  # bets of the e-processes
+_LEAST = 0.02  # the smallest bet
+_MOST = 1e300  # beyond which wealth is not counted: far beyond what any decision asks for
 
 
 class SpendingTest:
@@ -76,15 +79,14 @@ class BettingTest:
             raise ValueError(f"margin {margin}")
         self.margin, self.sign = margin, sign
         highest = 0.99 / (1.0 + margin if sign < 0 else 1.0 - margin)
-        self._bets = np.geomspace(0.02, highest, grid)
-        self._log = np.zeros(grid)
+        self._bets = _bets(highest, grid)
+        self._wealth = np.ones(grid)  # products, not sums of logarithms, which are other ones on another processor
         self.highest = 1.0  # the largest E so far
 
     def add(self, difference: float) -> float:
         """A block's mean difference, in [-1, 1]. Returns E."""
-        self._log += np.log1p(self.sign * self._bets * (self.margin - difference))
-        top = self._log.max()
-        now = float(np.exp(top) * np.exp(self._log - top).mean())
+        self._wealth = np.minimum(self._wealth * (1 + self.sign * self._bets * (self.margin - difference)), _MOST)
+        now = float(self._wealth.mean())
         self.highest = max(self.highest, now)
         return now
 
@@ -105,16 +107,20 @@ def confidence_sequence(
     """
     values = np.asarray(differences, float)
     candidates = np.arange(-1 + step, 1, step)
-    limit = np.log(2 / (1 - confidence))
+    limit = 2 / (1 - confidence)
     kept = np.ones(len(candidates), bool)
     for sign in (1, -1):
-        bets = np.geomspace(0.02, 0.99, GRID)[:, None] / (1 + np.abs(candidates))
-        log = np.zeros((GRID, len(candidates)))
+        bets = _bets(0.99, GRID)[:, None] / (1 + np.abs(candidates))
+        wealth = np.ones((GRID, len(candidates)))
         for value in values:
-            log += np.log1p(sign * bets * (candidates - value))
-            top = log.max(0)
-            kept &= top + np.log(np.exp(log - top).mean(0)) < limit
+            wealth = np.minimum(wealth * (1 + sign * bets * (candidates - value)), _MOST)
+            kept &= wealth.mean(0) < limit
     if not kept.any():
         middle = float(values.mean())
         return middle, middle
     return float(candidates[kept].min()), float(candidates[kept].max())
+
+
+def _bets(highest: float, grid: int) -> np.ndarray:
+    """A geometric grid, rounded so that a C library's last bit is not in it."""
+    return np.array([round(_LEAST * math.pow(highest / _LEAST, i / (grid - 1)), 9) for i in range(grid)])

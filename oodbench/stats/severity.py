@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -9,8 +10,9 @@ from itertools import pairwise
 import numpy as np
 from scipy import integrate, optimize
 
-from oodbench.stats.clustered import ClusteredMean, clustered_mean, resampled
+from oodbench.stats.clustered import ClusteredMean, clustered_mean, resampled, sampled_means
 from oodbench.stats.rates import Interval, normal_quantile, t_quantile, wilson
+from oodbench.stats.sums import arcsine, sine_squared
 
 RESAMPLES = 4000
 
@@ -71,8 +73,7 @@ def curve(
     if len(at) < 2 or any(len(group) < 2 for group in groups):
         raise ValueError("a curve needs two levels, and two scenes a task")
     rate = np.mean([group.mean(0) for group in groups], axis=0)
-    weights = resampled(("severity-band", len(at)), tuple(map(len, groups)), resamples)
-    drawn = np.mean([w @ group for w, group in zip(weights, groups, strict=True)], axis=0)
+    drawn = sampled_means(resampled(("severity-band", len(at)), tuple(map(len, groups)), resamples), groups)
     band = _band(rate, drawn, sum(map(len, groups)), len(groups), confidence)
     areas = integrate.trapezoid(drawn, at, axis=1)
     low, high = np.quantile(areas / (at[-1] - at[0]), (0.5 - confidence / 2, 0.5 + confidence / 2))
@@ -80,7 +81,7 @@ def curve(
     assert area is not None
     fitted = never_rising(rate)
     centred = (at - at.mean()) / ((at - at.mean()) ** 2).sum()
-    slopes = {task: (-group @ centred).tolist() for task, group in zip(values, groups, strict=True)}
+    slopes = {task: (-(group * centred).sum(1)).tolist() for task, group in zip(values, groups, strict=True)}
     return Curve(
         tuple(at.tolist()), tuple(rate.tolist()), band, area, Interval(float(low), float(high)), tuple(fitted),
         half_point(at, fitted), clustered_mean(slopes, confidence),
@@ -89,17 +90,17 @@ def curve(
 
 def _band(rate: np.ndarray, drawn: np.ndarray, scenes: int, tasks: int, confidence: float) -> tuple[Interval, ...]:
     """rate: (levels,), drawn: (resamples, levels), their bootstrap."""
-    middle, around = (np.arcsin(np.sqrt(np.clip(x, 0, 1))) for x in (rate, drawn))
+    middle, around = (arcsine(np.sqrt(np.clip(x, 0, 1))) for x in (rate, drawn))
     error = np.sqrt(((around - middle) ** 2).mean(0))
     largest = (np.abs(around - middle) / np.where(error > 1e-6, error, 1.0)).max(1)
     free = max(scenes - tasks, 1)  # what the bootstrap lacks of a t distribution with few scenes
     tail = 0.5 + confidence / 2
-    wider = t_quantile(tail, free) / normal_quantile(tail) * (scenes / free) ** 0.5
+    wider = t_quantile(tail, free) / normal_quantile(tail) * math.sqrt(scenes / free)
     half = float(np.quantile(largest, confidence) * wider) * error
     flat = [wilson(round(float(r) * scenes), scenes, 1 - (1 - confidence) / len(rate)) for r in rate]
     return tuple(
-        Interval(float(np.sin(max(m - h, 0.0)) ** 2), float(np.sin(min(m + h, np.pi / 2)) ** 2)) if e > 1e-6 else f
-        for m, h, e, f in zip(middle, half, error, flat, strict=True)
+        Interval(sine_squared(max(m - h, 0.0)), sine_squared(min(m + h, math.pi / 2))) if e > 1e-6 else f
+        for m, h, e, f in zip(middle.tolist(), half.tolist(), error.tolist(), flat, strict=True)
     )
 
 

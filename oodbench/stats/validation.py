@@ -36,7 +36,7 @@ def coverage(interval: Callable[[int, int], Interval], n: int, p: float) -> floa
     """The exact chance that the interval of a binomial rate holds p: a sum, not a simulation."""
     k = np.arange(n + 1)
     held = [interval(int(i), n).low <= p <= interval(int(i), n).high for i in k]
-    return float(stats.binom.pmf(k, n, p) @ np.array(held))
+    return float((stats.binom.pmf(k, n, p) * np.array(held)).sum())
 
 
 def tango_coverage(n: int, rate: float, drop: float, correlation: float, runs: int = RUNS) -> float:

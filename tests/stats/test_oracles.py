@@ -21,7 +21,11 @@ from oodbench.stats.retention import retention
 from oodbench.stats.sequential import BettingTest, SpendingTest, confidence_sequence
 from oodbench.stats.severity import curve, half_point, never_rising
 
-RNG = np.random.default_rng(0)
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A test's own, so that its data are the same whichever tests ran before it."""
+    return np.random.default_rng(0)
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 10), (1, 10), (5, 10), (10, 10), (37, 50), (0, 200), (199, 200)])
@@ -52,22 +56,22 @@ def test_tango_gives_the_published_kind_of_figure_and_inverts_its_own_test():
         tango(8, 5, 10)
 
 
-def test_sign_flips_are_those_of_scipys_permutation_test():
-    values = RNG.normal(0.3, 1, 10)
+def test_sign_flips_are_those_of_scipys_permutation_test(rng):
+    values = rng.normal(0.3, 1, 10)
     theirs = stats.permutation_test((values,), np.mean, permutation_type="samples", n_resamples=np.inf)
     assert sign_flip({"t": values.tolist()}) == pytest.approx(theirs.pvalue)
     greater = stats.permutation_test(
         (values,), np.mean, permutation_type="samples", n_resamples=np.inf, alternative="greater"
     )
     assert sign_flip({"t": values.tolist()}, one_sided=True) == pytest.approx(greater.pvalue)
-    many = RNG.normal(0.2, 1, 80)
+    many = rng.normal(0.2, 1, 80)
     theirs = stats.ttest_1samp(many, 0).pvalue
     assert sign_flip({"t": many.tolist()}) == pytest.approx(theirs, abs=0.02)
     assert sign_flip({"t": [0.0] * 5}) == 1.0
 
 
-def test_a_cluster_bootstrap_is_scipys_bootstrap_of_the_scenes():
-    values = RNG.random(40)
+def test_a_cluster_bootstrap_is_scipys_bootstrap_of_the_scenes(rng):
+    values = rng.random(40)
     theirs = stats.bootstrap((values,), np.mean, method="percentile", n_resamples=9999).confidence_interval
     found = bootstrap({"t": values.tolist()})
     assert found is not None
@@ -75,8 +79,8 @@ def test_a_cluster_bootstrap_is_scipys_bootstrap_of_the_scenes():
     assert bootstrap({"t": [1.0] * 3}) is None
 
 
-def test_the_design_effect_is_one_for_independent_cells_and_the_cluster_size_for_copies():
-    values = RNG.random(200)
+def test_the_design_effect_is_one_for_independent_cells_and_the_cluster_size_for_copies(rng):
+    values = rng.random(200)
     assert design_effect(np.arange(200), values) == pytest.approx(1.0, abs=0.02)
     assert design_effect(np.repeat(np.arange(200), 8), np.repeat(values, 8)) == pytest.approx(8.0, abs=0.1)
 
@@ -99,23 +103,34 @@ def test_letters_are_shared_exactly_by_those_not_told_apart():
     assert letters(order, {}) == dict.fromkeys(order, "a")
 
 
-def test_ranks_of_clearly_different_policies_are_certain_and_of_equal_ones_open():
-    success = (RNG.random((300, 3)) < (0.9, 0.5, 0.1)).astype(float)
+def test_ranks_of_clearly_different_policies_are_certain_and_of_equal_ones_open(rng):
+    success = (rng.random((300, 3)) < (0.9, 0.5, 0.1)).astype(float)
     found = rank(["good", "middling", "bad"], {"t": success})
     assert found.ranks == ((1, 1), (2, 2), (3, 3))
     assert found.letters == ("a", "b", "c")
     assert found.p[0, 1] < 0.01
     assert found.difference[0, 2] == pytest.approx(success[:, 0].mean() - success[:, 2].mean())
-    twins = np.repeat((RNG.random((50, 1)) < 0.5).astype(float), 2, axis=1)
+    twins = np.repeat((rng.random((50, 1)) < 0.5).astype(float), 2, axis=1)
     same = rank(["x", "y"], {"t": twins})
     assert same.ranks == ((1, 2), (1, 2))
     assert same.letters == ("a", "a")
     assert same.half[0, 1] == 0.0
 
 
-def test_curves():
+def test_p_letters_and_intervals_of_a_ranking_say_the_same_also_of_few_scenes():
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        found = rank(list("abc"), {"t": np.clip(rng.normal((0.7, 0.5, 0.5), 0.25, (12, 3)), 0, 1)}, resamples=500)
+        for i, j in ((0, 1), (0, 2), (1, 2)):
+            apart = bool(found.better[i, j] or found.better[j, i])
+            assert (found.p[i, j] <= 0.05) == apart
+            assert (abs(found.difference[i, j]) > found.half[i, j]) == apart
+            assert (not set(found.letters[i]) & set(found.letters[j])) == apart
+
+
+def test_curves(rng):
     levels = (0, 1, 3, 5)
-    success = (RNG.random((400, 4)) < (0.9, 0.8, 0.5, 0.2)).astype(float)
+    success = (rng.random((400, 4)) < (0.9, 0.8, 0.5, 0.2)).astype(float)
     found = curve(levels, {"t": success})
     mean = success.mean(0)
     assert found.rate == pytest.approx(mean)
@@ -158,10 +173,10 @@ def test_power_is_what_a_simulation_finds_and_planning_turns_round():
         pairs_needed(0.8, 0.0005, 0.0)
 
 
-def test_mmrv_is_zero_for_the_same_order_and_counts_what_is_swapped():
+def test_mmrv_is_zero_for_the_same_order_and_counts_what_is_swapped(rng):
     assert mmrv([0.1, 0.5, 0.9], [0.2, 0.3, 0.8]) == 0.0
     assert mmrv([0.5, 0.1, 0.9], [0.2, 0.3, 0.8]) == pytest.approx((0.1 + 0.1 + 0.0) / 3)
-    real = RNG.random(8)
+    real = rng.random(8)
     found = agreement((0.9 * real + 0.05).tolist(), real.tolist())
     assert found.mmrv == 0.0
     assert found.pearson == pytest.approx(1.0)
@@ -176,8 +191,8 @@ def test_retention_is_only_given_where_there_is_something_to_retain():
     assert retention([(0.0, 0.0)] * 36 + [(1.0, 1.0)] * 4, Rate(4, 40)) == (None, None)
 
 
-def test_a_method_of_few_seeds_gets_no_interval_and_of_equal_seeds_that_of_its_scenes():
-    scenes = (RNG.random(60) < 0.7).astype(float).tolist()
+def test_a_method_of_few_seeds_gets_no_interval_and_of_equal_seeds_that_of_its_scenes(rng):
+    scenes = (rng.random(60) < 0.7).astype(float).tolist()
     assert method_mean([{"t": scenes}] * 2).interval is None
     found = method_mean([{"t": scenes}] * 10)
     assert found.spread == pytest.approx(0.0, abs=1e-12)
@@ -185,7 +200,9 @@ def test_a_method_of_few_seeds_gets_no_interval_and_of_equal_seeds_that_of_its_s
     single = clustered_mean({"t": scenes})
     assert single is not None
     assert single.interval is not None
-    assert found.interval.high - found.interval.low < single.interval.high - single.interval.low
+    width = single.interval.high - single.interval.low
+    moved = 1 / len(scenes)  # what one scene more or less in a bootstrap sample does
+    assert found.interval.high - found.interval.low == pytest.approx(width, abs=1.5 * moved)
 
 
 # --- deciding early ------------------------------------------------------------------------------------------------
