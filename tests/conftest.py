@@ -1,9 +1,11 @@
-"""Shared helpers: running the real command line, and policy files."""
+"""Shared helpers: running the real command line, policy files, and what must not be skipped."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,20 @@ def _nothing_read_from_paths():
     """Each test is a process of its own as far as files given by their paths go."""
     yield
     registry.forget()
+
+
+HEAVY = ("browser", "lerobot")  # markers of what needs more than pip can install
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI (where CI is set) a browser or a LeRobot environment that is missing is a failure; elsewhere a skip."""
+    report = yield
+    if report.skipped and os.environ.get("CI") and any(item.get_closest_marker(name) for name in HEAVY):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} must not be skipped in CI. {reason}"
+    return report
 
 
 @pytest.fixture
