@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from oodbench import spacing
-from oodbench.errors import SpecError
+from oodbench.errors import UnknownNameError
 from oodbench.scene import Corruption
 from oodbench.seeding import generator
 from oodbench.shift import SHIFTS
@@ -84,7 +84,7 @@ def test_objects_only_means_objects_only():
 
 
 def test_an_unknown_effect_names_the_nearest():
-    with pytest.raises(SpecError, match="did you mean 'defocus'"):
+    with pytest.raises(UnknownNameError, match="did you mean 'defocus'"):
         _corrupt("defocuss", 1.0)
 
 
