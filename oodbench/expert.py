@@ -14,12 +14,12 @@ from functools import partial
 
 import numpy as np
 
-from oodbench.errors import OodbenchError
 from oodbench.exact import dot, norm
 from oodbench.goal import Condition
 from oodbench.motion import CAREFUL, CLOSE, FREE, OPEN, PATIENCE, PRECISE, PULLING, Mover, Script
 from oodbench.observation import Seen
 from oodbench.policies.base import EpisodeInfo, PolicySpec
+from oodbench.registry import Registry
 from oodbench.seeding import generator
 from oodbench.sim.predicates import holds
 
@@ -32,11 +32,29 @@ SLIPPED = 0.025  # a handle farther than this from the grip is lost (m)
 HALF_SHUT, HOLD = 0.75, 0.0  # gripper commands: from open to 5 cm in one step; no change
 LOW = 0.018  # height of the grip when the fingers push along the table (m)
 
+# How each predicate is reached: a generator function of the Expert and of the predicate's arguments.
+SCRIPTS: Registry[Callable[..., Script]] = Registry("expert script", group="oodbench.expert_scripts")
+
+
+def expert_script(predicate: str) -> Callable[[Callable[..., Script]], Callable[..., Script]]:
+    """Register the decorated generator function as the way to reach a predicate.
+
+    It is called with the Expert and the predicate's arguments, yields actions, and may end before the predicate holds:
+    it is called again then.
+
+    Args:
+        predicate: The name of the predicate.
+
+    Raises:
+        SpecError: There is a script for it.
+    """
+    return lambda script: SCRIPTS.add(predicate, script)
+
 
 class Expert(Mover):
     """The scripted expert: it is handed the true state and solves every task; the upper bound.
 
-    Raises OodbenchError for a goal that it has no script for.
+    Raises UnknownNameError for a goal that it has no script for.
     """
 
     spec = PolicySpec(execute=1, privileged=True, cameras=())
@@ -78,27 +96,14 @@ class Expert(Mover):
 
     def _reach(self, goal: list[Condition]) -> Script:
         """Reach the conditions in their order, and again when one is undone."""
-        scripts: dict[str, Callable[..., Script]] = {
-            "on": self._put_on,
-            "inside": self._put_in,
-            "beside": self._put_beside,
-            "raised": self._raise,
-            "at": self._push_to,
-            "opened": self._pull_open,
-            "closed": self._push_shut,
-            "pressed": self._press,
-            "turned": self._turn,
-        }
         todo = [condition for condition in goal if condition.name != "untouched"]
-        for condition in todo:
-            if condition.name not in scripts:
-                raise OodbenchError(f"the expert has no script for the goal {condition.name!r}")
+        scripts = {condition.name: SCRIPTS.get(condition.name) for condition in todo}
         while True:
             missing = [condition for condition in todo if not holds(self.world, condition)]
             if not missing:
                 yield self.stay()
                 continue
-            yield from scripts[missing[0].name](*missing[0].args)
+            yield from scripts[missing[0].name](self, *missing[0].args)
 
     # --- scripts ---------------------------------------------------------------------------------------------------
 
@@ -395,3 +400,12 @@ class Expert(Mover):
             if id not in involved and asset.kind != "prop"
         ]
         return max(others, default=0.0) + 0.03
+
+
+_SHIPPED: dict[str, Callable[..., Script]] = {
+    "on": Expert._put_on, "inside": Expert._put_in, "beside": Expert._put_beside, "raised": Expert._raise,
+    "at": Expert._push_to, "opened": Expert._pull_open, "closed": Expert._push_shut, "pressed": Expert._press,
+    "turned": Expert._turn,
+}  # fmt: skip
+for _predicate, _script in _SHIPPED.items():
+    SCRIPTS.add(_predicate, _script)

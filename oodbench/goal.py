@@ -6,8 +6,9 @@ needs a simulator.
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from oodbench.errors import UnknownNameError, nearest
@@ -22,17 +23,19 @@ class Predicate:
         name: as conditions write it.
         arity: how many arguments it takes, ids of objects or numbers.
         summary: what it says, with its thresholds.
-        function: where what judges it is, "package.module:function"; called with the World and the arguments when a
-            world is asked, and imported then.
+        function: what judges it, called with the World and the arguments; or where that is,
+            "package.module:function", imported when a world is asked.
+        verbs: how words begin that ask for it, for the audit; empty where any words may.
     """
 
     name: str
     arity: int
     summary: str
-    function: str
+    function: str | Callable[..., bool]
+    verbs: tuple[str, ...] = ()
 
 
-PREDICATES: Registry[Predicate] = Registry("predicate")
+PREDICATES: Registry[Predicate] = Registry("predicate", of=Predicate)
 
 
 def declare(name: str, arity: int, summary: str, function: str = "") -> Predicate:
@@ -50,8 +53,29 @@ def declare(name: str, arity: int, summary: str, function: str = "") -> Predicat
     Raises:
         SpecError: the name is taken.
     """
-    found = Predicate(name, arity, summary, function or f"oodbench.sim.predicates:{name.replace('-', '_')}")
-    return PREDICATES.add(name, found)
+    where = function or f"oodbench.sim.predicates:{name.replace('-', '_')}"
+    return PREDICATES.add(name, Predicate(name, arity, summary, where), where.partition(":")[0])
+
+
+def predicate(*verbs: str) -> Callable[[Callable[..., bool]], Predicate]:
+    """Register the decorated function of a World and of ids and numbers as a predicate.
+
+    Its name, with hyphens for underscores, is the predicate's; its docstring's first line is the summary.
+
+    Args:
+        verbs: how words begin that ask for it ("stack", "tower"), for the audit; none: any words may.
+
+    Raises:
+        SpecError: the name is taken.
+    """
+
+    def register(function: Callable[..., bool]) -> Predicate:
+        name = function.__name__.replace("_", "-")
+        summary = (function.__doc__ or "").strip().split("\n")[0]
+        made = Predicate(name, len(inspect.signature(function).parameters) - 1, summary, function, verbs)
+        return PREDICATES.add(name, made, function.__module__)
+
+    return register
 
 
 declare("reached", 1, "the fingers are within 3 cm of where the object is to be held, or touch it")

@@ -80,13 +80,13 @@ class Registry(Generic[T]):
         self._plugged = False
         _registries.add(self)
 
-    def add(self, name: str, thing: T, source: object = None) -> T:
+    def add(self, name: str, thing: T, module: str = "") -> T:
         """Register a thing of this process.
 
         Args:
             name: Its name.
             thing: The thing.
-            source: The function or class that it was made of, where it is not one itself; says whose it is.
+            module: Where what it was made of is defined; by default where the thing is. Says whose it is.
 
         Returns:
             The thing.
@@ -98,7 +98,7 @@ class Registry(Generic[T]):
             if name in self._files or self._things.get(name, thing) is not thing:
                 raise SpecError(f"{self.kind} {name!r} is registered twice")
             self._things[name] = thing
-            if getattr(source or thing, "__module__", "").partition(".")[0] == __name__.partition(".")[0]:
+            if (module or getattr(thing, "__module__", "")).partition(".")[0] == __name__.partition(".")[0]:
                 self._shipped.add(name)
         return thing
 
@@ -241,7 +241,7 @@ class Registry(Generic[T]):
                 self._fail(point.name if alone or not isinstance(item, Path) else item.stem, error, point)
 
     def _offer(self, point: EntryPoint, item: Any, alone: bool) -> None:
-        if isinstance(item, ModuleType) and self._read is None:
+        if self._read is None and (isinstance(item, ModuleType) or self._is_of(point)):
             return  # importing it has registered what it holds
         known = next((name for name, thing in self._things.items() if thing is item), None)
         name = str(known or (item.stem if isinstance(item, Path) else getattr(item, "name", point.name)))
@@ -256,6 +256,12 @@ class Registry(Generic[T]):
         elif known is None:
             self.add(name, item)
         self._whose.setdefault(name, package(point))
+
+    def _is_of(self, point: EntryPoint) -> bool:
+        """Whether a decorator has registered a thing of the entry point's name for its package."""
+        if point.name not in self._things or point.name in self._shipped:
+            return False
+        return self._whose.setdefault(point.name, package(point)) == package(point)
 
     def _fail(self, name: str, error: Exception, point: EntryPoint | None = None) -> None:
         """Note what cannot be loaded, with one warning, which is not repeated by every worker."""

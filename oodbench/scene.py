@@ -9,9 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
+
+from oodbench.registry import Registry
+
+if TYPE_CHECKING:
+    from oodbench.sim.world import World
 
 Real = Annotated[float, AfterValidator(lambda x: round(x, 6) + 0.0)]  # + 0.0 turns -0.0 into 0.0
 Vec3 = tuple[Real, Real, Real]
@@ -175,18 +180,43 @@ class Timing(Part):
     control_hz: Real = Field(20.0, gt=0.0, le=100.0)  # control steps a second
 
 
-class _Event(Part):
-    """Something that happens at the start of control step `step`.
+class Event(Part):
+    """Something that happens at the start of control step `step`. Each kind of event is a subclass, see `event`.
 
     near: an object; then it happens as soon as the gripper is within 9 cm of where that is to be held, and at `step` at
     the latest (as LIBERO-PRO's trigger).
     """
 
+    kind: str
     step: int = Field(ge=0)
     near: str | None = None
 
+    def happen(self, world: World) -> None:
+        """Make it happen in a world that plays this scene; the kinds of this package are played by the World itself."""
+        raise NotImplementedError
 
-class Move(_Event):
+
+EVENTS: Registry[type[Event]] = Registry("event", of=type)
+SomeEvent = TypeVar("SomeEvent", bound=Event)
+
+
+def event(kind: type[SomeEvent]) -> type[SomeEvent]:
+    """Register the decorated subclass of Event, with a field ``kind: Literal["..."] = "..."``, under that name.
+
+    Raises:
+        SpecError: The name is taken.
+    """
+    EVENTS.add(kind.model_fields["kind"].default, kind)
+    return kind
+
+
+def _event(value: Any) -> Any:
+    """An event of the kind that its data name."""
+    return EVENTS.get(str(value.get("kind"))).model_validate(value) if isinstance(value, dict) else value
+
+
+@event
+class Move(Event):
     """An object is put elsewhere by hand."""
 
     kind: Literal["move"] = "move"
@@ -195,7 +225,8 @@ class Move(_Event):
     yaw: Real
 
 
-class Push(_Event):
+@event
+class Push(Event):
     """An object, or the robot's hand, is pushed: `impulse` in N s, world frame."""
 
     kind: Literal["push"] = "push"
@@ -203,14 +234,16 @@ class Push(_Event):
     impulse: Vec3
 
 
-class Say(_Event):
+@event
+class Say(Event):
     """The instruction changes."""
 
     kind: Literal["say"] = "say"
     text: str
 
 
-class Restage(_Event):
+@event
+class Restage(Event):
     """The light, the view or the surfaces change; what is None stays."""
 
     kind: Literal["restage"] = "restage"
@@ -219,7 +252,7 @@ class Restage(_Event):
     surfaces: Surfaces | None = None
 
 
-Event = Annotated[Move | Push | Say | Restage, Field(discriminator="kind")]
+AnyEvent = Annotated[SerializeAsAny[Event], BeforeValidator(_event)]
 
 
 class Scene(Part):
@@ -240,7 +273,7 @@ class Scene(Part):
     dynamics: Dynamics = Dynamics()
     actuation: Actuation = Actuation()
     timing: Timing
-    events: tuple[Event, ...] = ()
+    events: tuple[AnyEvent, ...] = ()
 
     def object(self, id: str) -> Object:
         """The object in role `id`. Raises KeyError."""

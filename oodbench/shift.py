@@ -123,7 +123,7 @@ def shift(
     def register(rewrite: Rewrite) -> Shift:
         summary = (rewrite.__doc__ or "").strip().split("\n")[0]
         made = Shift(name, frozenset(channels), unit, source, star_gen, summary, rewrite, applies, occludes)
-        return SHIFTS.add(name, made, rewrite)
+        return SHIFTS.add(name, made, rewrite.__module__)
 
     return register
 

@@ -15,7 +15,7 @@ import mujoco
 import numpy as np
 
 from oodbench.catalogue import GLYPHS, OBJECTS, TEXTURES
-from oodbench.goal import Condition, objects_of
+from oodbench.goal import PREDICATES, Condition, objects_of
 from oodbench.scene import Object, Say, Scene
 from oodbench.sim.build import camera_quat
 from oodbench.task import CAMERAS, TASKS
@@ -43,7 +43,7 @@ SIDES = {
 }
 MENDINGS = 300  # ways to mend an instruction that are tried at the most
 DROPPED = ("the", "a", "an", "and", "of", "it", "so", "that")
-VERBS = {  # how words begin that ask for it, by the predicate of the goal
+VERBS = {  # how words begin that ask for it, by the predicate of the goal; predicates of other packages bring theirs
     "raised": ("lift", "pick", "rais", "hoist", "take up", "air", "off", "go up", "not touch", "held"),
     "opened": ("open", "pull", "slid", "draw", "tug", "bring", "look into", "inside", "stay closed"),
     "closed": (
@@ -216,7 +216,8 @@ def _axes(item: Object) -> tuple[float, float]:
 def _wrong_verb(words: str, scene: Scene) -> str | None:
     for condition in scene.goal.success:
         name = condition.partition("(")[0]
-        if name in VERBS and not any(re.search(rf"\b{verb}", words) for verb in VERBS[name]):
+        verbs = VERBS.get(name) or PREDICATES.get(name).verbs
+        if verbs and not any(re.search(rf"\b{verb}", words) for verb in verbs):
             return f"{words!r} does not ask for {name!r}"
     return None
 

@@ -23,7 +23,7 @@ from oodbench.report import charts
 from oodbench.report.overview import Row, Standing, ordered, row_of, standing
 from oodbench.report.paper import methods
 from oodbench.report.summary import OUTCOMES, Cell, RunSummary, percent, suite_name, verdict
-from oodbench.report.tables import extra_tables
+from oodbench.report.tables import extra_tables, markup
 from oodbench.report.terminal import TITLES
 from oodbench.run import files
 from oodbench.run.records import AXES
@@ -105,7 +105,8 @@ def parts(runs: Sequence[RunSummary]) -> dict[str, Any]:
         "markers": [charts.marker(i) for i in range(len(runs))],
         "heat": [_heat(run) for run in runs],
         "cells": [_cells(run) for run in runs],
-        "extras": extra_tables(runs),
+        "extras": extra_tables(runs, page=True),
+        "markup": markup(runs),
     }
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from oodbench import __version__
+from oodbench.report import metrics
 from oodbench.report.overview import Row, headline, standing
 from oodbench.report.summary import SCORE_NOTE, RunSummary, Score, suite_name
 from oodbench.report.terminal import TITLES
@@ -134,6 +135,12 @@ def long_csv(runs: Sequence[RunSummary]) -> str:
             rate = run.episodes.rate(played)
             axis = run.episodes.axis.at(int(played[0]))
             line("cell", [axis, task, shift, f"{severity:g}"], rate.value, rate.interval, rate, rate.n)
+        for name, axes in metrics.measured(run).items():
+            for axis, found in axes.items():
+                if found.mean:
+                    of = Rate(0, found.episodes)
+                    where = [axis, "", "", ""]
+                    line(f"metric {name}", where, found.mean.value, found.mean.interval, of, found.mean.scenes)
     return out.getvalue()
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from oodbench import catalogue
-from oodbench.scene import Event, Move, Object, Push, Robot, Say, Scene
+from oodbench.scene import Event, Move, Object, Push, Restage, Robot, Say, Scene
 from oodbench.shift import SHIFTS, ShiftSpec
 from oodbench.sim import textures as pictures
 from oodbench.sim.world import World
@@ -166,7 +166,9 @@ def _happening(event: Event) -> str:
             return f"{event.object} moves"
         case Push():
             return f"{event.object} is pushed"
-    return "light, view or surfaces change"
+        case Restage():
+            return "light, view or surfaces change"
+    return event.kind
 
 
 def _short(value: object) -> str:

@@ -295,14 +295,14 @@ def around(interval: Interval | None) -> list[float] | None:
 
 
 def _words(run: RunSummary) -> dict[str, Any]:
-    """What the think tasks and the language controls show, where they were played."""
-    from oodbench.report import tables  # it is built on this module
+    """What the think tasks and the language controls show, where they were played, and all metrics."""
+    from oodbench.report import metrics, tables  # they are built on this module
 
     think = {row.task: {"value": row.score, "interval95": around(row.interval)} for row in tables.think_rows(run)}
     listening = {
         row.shift: {"value": row.index, "interval95": around(row.interval)} for row in tables.listening_rows(run)
     }
-    return {"think": think, "language_use": listening}
+    return {"think": think, "language_use": listening, "metrics": metrics.as_json(run)}
 
 
 def as_json(runs: Iterable[RunSummary]) -> list[dict[str, Any]]:

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from markupsafe import Markup
 
+from oodbench.report import metrics  # noqa: F401  (registers its section)
+from oodbench.report.sections import report_section, sections
 from oodbench.report.summary import RunSummary
 from oodbench.run.columns import Episodes
 from oodbench.stats.choice import chance_corrected, corrected_interval
@@ -132,6 +135,7 @@ def habits(run: RunSummary) -> tuple[Rate, Rate] | None:
     return e.rate(mask), Rate(int((e.habit[done] == 1).sum()), int(done.sum()), errors)
 
 
+@report_section("think", "VL-Think", THINK_NOTE)
 def think_lines(runs: Sequence[RunSummary]) -> list[list[str]]:
     """The first table as text: a header and a row a run and task; empty when no think task was played."""
     lines = [
@@ -143,6 +147,7 @@ def think_lines(runs: Sequence[RunSummary]) -> list[list[str]]:
     return [header, *lines] if lines else []
 
 
+@report_section("language-use", "Language use", LISTENING_NOTE)
 def listening_lines(runs: Sequence[RunSummary]) -> list[list[str]]:
     """The second table as text; empty when no language control was played."""
     lines = [
@@ -158,6 +163,7 @@ def listening_lines(runs: Sequence[RunSummary]) -> list[list[str]]:
     return [header, *lines] if lines else []
 
 
+@report_section("settings", "Settings", "Success by the suite's own names for its cells.")
 def setting_lines(runs: Sequence[RunSummary]) -> list[list[str]]:
     """Success in the suite's named settings, a row a policy; empty when it names none."""
     cells = runs[0].info.suite.content.cells
@@ -172,14 +178,15 @@ def setting_lines(runs: Sequence[RunSummary]) -> list[list[str]]:
     return [["policy", *(name for name, _, _ in settings)], *lines]
 
 
-def extra_tables(runs: Sequence[RunSummary]) -> list[tuple[str, str, list[list[str]]]]:
-    """(title, note, lines) of each of these tables that the runs have."""
-    found = [
-        ("Settings", "Success by the suite's own names for its cells.", setting_lines(runs)),
-        ("VL-Think", THINK_NOTE, think_lines(runs)),
-        ("Language use", LISTENING_NOTE, listening_lines(runs)),
-    ]
+def extra_tables(runs: Sequence[RunSummary], *, page: bool = False) -> list[tuple[str, str, list[list[str]]]]:
+    """(title, note, lines) of each section that the runs have; page: without those that are markup there."""
+    found = [(s.title, s.note, s.lines(runs)) for s in sections() if not (page and s.html)]
     return [(title, note, lines) for title, note, lines in found if lines]
+
+
+def markup(runs: Sequence[RunSummary]) -> list[tuple[str, str, Markup]]:
+    """(title, note, markup) of the sections that are more than a table on a page."""
+    return [(s.title, s.note, Markup(s.html(runs))) for s in sections() if s.html]
 
 
 def _cell(rate: Rate) -> str:

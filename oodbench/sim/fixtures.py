@@ -7,27 +7,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import mujoco
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from oodbench.errors import AssetError
+from oodbench.sim.parts import RGBA, PartBase, Vec3, part_family
 
 if TYPE_CHECKING:
     from oodbench.sim.shapes import Builder
 
 GEOM = mujoco.mjtGeom
 FACE_SIZE = 128  # pixels of a board's texture
-Vec2 = tuple[float, float]
-Vec3 = tuple[float, float, float]
-RGBA = tuple[float, float, float, float]
-
-
-class PartBase(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    role: Literal["visual", "collision", "both"] = "both"
-    rgba: RGBA = (0.8, 0.8, 0.8, 1.0)
-    position: Vec3 = (0.0, 0.0, 0.0)
-    euler: Vec3 = (0.0, 0.0, 0.0)  # degrees, about the fixed axes x, y, z in this order
 
 
 class Cabinet(PartBase):
@@ -71,6 +59,7 @@ class Board(PartBase):
     half: Vec3
 
 
+@part_family(Cabinet)
 def cabinet(build: Builder, part: Cabinet) -> None:
     """Walls on the body; floor, walls, front and handle of the drawer on a sliding child."""
     depth, width, height = part.half
@@ -135,6 +124,7 @@ def _moving(build: Builder, kind: Any, axis: Vec3, **joint: float) -> Any:
     return body
 
 
+@part_family(Button)
 def button(build: Builder, part: Button) -> None:
     z = part.half[2]
     build.panel(build.body, part, part.half, (0, 0, z))
@@ -151,6 +141,7 @@ def button(build: Builder, part: Button) -> None:
     build.spec.add_exclude(bodyname1=build.name, bodyname2=f"{build.name}/moving")  # the cap goes into the housing
 
 
+@part_family(Knob)
 def knob(build: Builder, part: Knob) -> None:
     z = 2 * part.half[2]
     build.panel(build.body, part, part.half, (0, 0, part.half[2]))
@@ -173,6 +164,7 @@ def knob(build: Builder, part: Knob) -> None:
     build.place(turning, tip, shape, 1e-6, at, quat_of((0, 0, 0)), "visual")
 
 
+@part_family(Board)
 def board(build: Builder, part: Board) -> None:
     texture = build.spec.add_texture(
         name=f"{build.name}/face",

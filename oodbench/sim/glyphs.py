@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from oodbench.catalogue import GLYPHS
 from oodbench.errors import AssetError, nearest
+from oodbench.registry import Registry
 
 Colour = str | tuple[int, int, int]
 Points = list[tuple[float, float]]
@@ -29,23 +30,23 @@ COLOURS: dict[str, str] = {
     "black": "#17181a",
     "grey": "#8f9499",
 }
-CONCEPTS: dict[str, Draw] = {}
+CONCEPTS: Registry[Draw] = Registry("glyph drawing")
 
 
 @lru_cache(maxsize=512)
 def render(face: str, size: int = 128) -> np.ndarray:
     """The picture of ``<concept>/<name>`` or ``<concept>/<name>/<colour>``, (size, size, 3) uint8, upright.
 
-    Raises AssetError for what does not exist.
+    Raises AssetError or UnknownNameError for what does not exist.
     """
     concept, _, name = face.partition("/")
     base = name.split("/")[0]
     known = [glyph.name for glyph in GLYPHS.get(concept).glyph]
-    if base not in known or concept not in CONCEPTS:
+    if base not in known:
         near = nearest(base, known)
         raise AssetError(f"glyph {face!r}: there is none" + (f"; did you mean {concept}/{near}?" if near else ""))
     pen = _Pen()
-    CONCEPTS[concept](pen, name)
+    CONCEPTS.get(concept)(pen, name)
     picture = np.asarray(pen.image.resize((size, size), Image.Resampling.LANCZOS)).copy()
     picture.flags.writeable = False
     return picture
@@ -119,15 +120,22 @@ class _Pen:
         self.line([(0.88, 0.12), (0.12, 0.88)], colour, 0.07)
 
 
-def _concept(name: str) -> Callable[[Draw], Draw]:
-    def register(draw: Draw) -> Draw:
-        CONCEPTS[name] = draw
-        return draw
+def glyph_drawing(concept: str) -> Callable[[Draw], Draw]:
+    """Register the decorated function as what draws the glyphs of a concept.
 
-    return register
+    It is given a pen, which draws in a square from (0, 0), top left, to (1, 1) on white, and "<name>" or
+    "<name>/<colour or variant>".
+
+    Args:
+        concept: The name of the glyph set.
+
+    Raises:
+        SpecError: There is a drawing for it.
+    """
+    return lambda draw: CONCEPTS.add(concept, draw)
 
 
-@_concept("shape")
+@glyph_drawing("shape")
 def _shape(pen: _Pen, name: str) -> None:
     kind, _, colour = name.partition("/")
     fill = COLOURS[colour or "blue"]
@@ -170,27 +178,27 @@ def _shape(pen: _Pen, name: str) -> None:
             pen.disc(0.5, 0.5, 0.21, "white")
 
 
-@_concept("color")
+@glyph_drawing("color")
 def _color(pen: _Pen, name: str) -> None:
     pen.box(0.5, 0.5, 0.5, 0.5, COLOURS[name])
 
 
-@_concept("number")
+@glyph_drawing("number")
 def _number(pen: _Pen, name: str) -> None:
     pen.text(0.5, 0.5, name, 0.85)
 
 
-@_concept("parity")
+@glyph_drawing("parity")
 def _parity(pen: _Pen, name: str) -> None:
     pen.text(0.5, 0.5, name.partition("/")[2], 0.85)
 
 
-@_concept("letter")
+@glyph_drawing("letter")
 def _letter(pen: _Pen, name: str) -> None:
     pen.text(0.5, 0.5, name.upper(), 0.8)
 
 
-@_concept("count")
+@glyph_drawing("count")
 def _count(pen: _Pen, name: str) -> None:
     a, b, c = 0.24, 0.5, 0.76
     spots = {
@@ -205,12 +213,12 @@ def _count(pen: _Pen, name: str) -> None:
         pen.disc(x, y, 0.1, INK)
 
 
-@_concept("arrow")
+@glyph_drawing("arrow")
 def _arrow(pen: _Pen, name: str) -> None:
     pen.arrow({"right": 0, "down": 90, "left": 180, "up": 270}[name], INK)
 
 
-@_concept("traffic")
+@glyph_drawing("traffic")
 def _traffic(pen: _Pen, name: str) -> None:
     match name:
         case "stop":
@@ -265,7 +273,7 @@ def _sun(pen: _Pen, x: float, y: float, r: float) -> None:
     pen.disc(x, y, r, YELLOW)
 
 
-@_concept("weather")
+@glyph_drawing("weather")
 def _weather(pen: _Pen, name: str) -> None:
     match name:
         case "sunny":
@@ -303,7 +311,7 @@ def _weather(pen: _Pen, name: str) -> None:
                 pen.line([(0.12 + 0.08 * (i % 2), y), (0.8 + 0.08 * (i % 2), y)], GREY, 0.075)
 
 
-@_concept("public")
+@glyph_drawing("public")
 def _public(pen: _Pen, name: str) -> None:
     if name not in ("no-smoking", "first-aid"):
         pen.box(0.5, 0.5, 0.46, 0.46, BLUE)
@@ -363,7 +371,7 @@ def _tub(pen: _Pen) -> None:
     pen.line(wave, INK, 0.045)
 
 
-@_concept("laundry")
+@glyph_drawing("laundry")
 def _laundry(pen: _Pen, name: str) -> None:
     match name.removeprefix("no-"):
         case "wash":

@@ -30,7 +30,10 @@ def holds(world: World, condition: Condition) -> bool:
 @cache
 def function_of(name: str) -> Callable[..., bool]:
     """What judges the predicate called `name`: a function of a World and the predicate's arguments."""
-    module, _, attribute = PREDICATES.get(name).function.partition(":")
+    function = PREDICATES.get(name).function
+    if not isinstance(function, str):
+        return function
+    module, _, attribute = function.partition(":")
     return getattr(importlib.import_module(module), attribute)
 
 

@@ -16,7 +16,7 @@ from PIL import Image, ImageFilter
 
 from oodbench import exact
 from oodbench.catalogue import TEXTURES
-from oodbench.errors import SpecError, nearest
+from oodbench.registry import Registry
 from oodbench.scene import Corruption
 from oodbench.sim import textures
 
@@ -36,34 +36,38 @@ class View:
 
 
 Effect = Callable[[np.ndarray, Corruption, View], np.ndarray]
-EFFECTS: dict[str, Effect] = {}
+EFFECTS: Registry[Effect] = Registry("corruption")
 
 
 def corrupt(image: np.ndarray, corruption: Corruption, view: View) -> np.ndarray:
-    """`image` (size, size, 3) uint8 with one corruption. Raises SpecError for an unknown kind."""
-    if corruption.kind not in EFFECTS:
-        near = nearest(corruption.kind, EFFECTS)
-        raise SpecError(f"no corruption {corruption.kind!r}" + (f"; did you mean {near!r}?" if near else ""))
-    changed = EFFECTS[corruption.kind](image.astype(np.float32), corruption, view)
+    """`image` (size, size, 3) uint8 with one corruption. Raises UnknownNameError for an unknown kind."""
+    changed = EFFECTS.get(corruption.kind)(image.astype(np.float32), corruption, view)
     return np.clip(np.rint(changed), 0, 255).astype(np.uint8)
 
 
-def _effect(function: Effect) -> Effect:
-    EFFECTS[function.__name__.strip("_").replace("_", "-")] = function
-    return function
+def corruption(function: Effect) -> Effect:
+    """Register the decorated function as a kind of corruption, under its name with hyphens for underscores.
+
+    It is given the picture, (size, size, 3) float32 in 0..255, which it may change; the Corruption, with its amount;
+    and the View; and returns the picture. Amounts in per cent of the picture's width look the same at every size.
+
+    Raises:
+        SpecError: The name is taken.
+    """
+    return EFFECTS.add(function.__name__.strip("_").replace("_", "-"), function)
 
 
 def _pil(image: np.ndarray) -> Image.Image:
     return Image.fromarray(np.clip(np.rint(image), 0, 255).astype(np.uint8))
 
 
-@_effect
+@corruption
 def _noise(image: np.ndarray, c: Corruption, view: View) -> np.ndarray:
     """Gaussian noise; amount: standard deviation in grey levels."""
     return image + c.amount * view.frame("noise").standard_normal(image.shape, np.float32)
 
 
-@_effect
+@corruption
 def _motion_blur(image: np.ndarray, c: Corruption, view: View) -> np.ndarray:
     """The camera shakes along one direction; amount: length of the trace in per cent."""
     pixels = c.amount / 100 * len(image)
@@ -77,13 +81,13 @@ def _motion_blur(image: np.ndarray, c: Corruption, view: View) -> np.ndarray:
     return total / count
 
 
-@_effect
+@corruption
 def _defocus(image: np.ndarray, c: Corruption, view: View) -> np.ndarray:
     """Out of focus (Gaussian); amount: standard deviation in per cent."""
     return np.asarray(_pil(image).filter(ImageFilter.GaussianBlur(c.amount / 100 * len(image))), np.float32)
 
 
-@_effect
+@corruption
 def _jpeg(image: np.ndarray, c: Corruption, view: View) -> np.ndarray:
     """JPEG compression; amount: 100 minus the quality."""
     buffer = io.BytesIO()
@@ -91,7 +95,7 @@ def _jpeg(image: np.ndarray, c: Corruption, view: View) -> np.ndarray:
     return np.asarray(Image.open(buffer), np.float32)
 
 
-@_effect
+@corruption
 def _exposure(image: np.ndarray, c: Corruption, view: View) -> np.ndarray:
     """Wrong exposure, in linear light; amount: stops, negative for too dark."""
     gain = math.pow(2.0, c.amount)
@@ -99,13 +103,13 @@ def _exposure(image: np.ndarray, c: Corruption, view: View) -> np.ndarray:
     return np.array(table, np.float32)[image.astype(np.uint8)]
 
 
-@_effect
+@corruption
 def _contrast(image: np.ndarray, c: Corruption, view: View) -> np.ndarray:
     """Less contrast and less saturation; amount: the share that goes, 1 leaves plain grey."""
     return image + c.amount * (127.5 - image)
 
 
-@_effect
+@corruption
 def _glare(image: np.ndarray, c: Corruption, view: View) -> np.ndarray:
     """A light shines into the lens; amount: brightness at its centre, 1 is white."""
     from_left, from_top = 0.5 + 0.32 * math.cos(c.angle), 0.5 + 0.32 * math.sin(c.angle)
@@ -119,14 +123,14 @@ def _glare(image: np.ndarray, c: Corruption, view: View) -> np.ndarray:
     return image + 255 * c.amount * halo[..., None].astype(np.float32)
 
 
-@_effect
+@corruption
 def _fog(image: np.ndarray, c: Corruption, view: View) -> np.ndarray:
     """Fog that thickens with distance; amount: extinction coefficient in 1 / m."""
     clear = exact.exp(-c.amount * view.depth())[..., None].astype(np.float32)
     return image * clear + np.array([208, 212, 216], np.float32) * (1 - clear)
 
 
-@_effect
+@corruption
 def _dead_rows(image: np.ndarray, c: Corruption, view: View) -> np.ndarray:
     """Rows of the sensor are dead, the same ones throughout; amount: their share in per cent."""
     order = view.episode("dead-rows").permutation(len(image))
@@ -134,13 +138,13 @@ def _dead_rows(image: np.ndarray, c: Corruption, view: View) -> np.ndarray:
     return image
 
 
-@_effect
+@corruption
 def _overlay(image: np.ndarray, c: Corruption, view: View) -> np.ndarray:
     """A texture over everything, which wanders with every frame; amount: its weight (RL4VLA VisionWhole)."""
     return _blend(image, c, view, 1.0)
 
 
-@_effect
+@corruption
 def _object_overlay(image: np.ndarray, c: Corruption, view: View) -> np.ndarray:
     """The same over objects and robot only (RL4VLA VisionTexture)."""
     return _blend(image, c, view, view.things()[..., None])

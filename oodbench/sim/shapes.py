@@ -7,17 +7,18 @@ What is seen and what is touched are separate: parts in the role "visual" are pi
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import mujoco
 import numpy as np
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from oodbench.catalogue import ObjectAsset
-from oodbench.errors import AssetError
+from oodbench.errors import AssetError, UnknownNameError
 from oodbench.exact import total
-from oodbench.sim import fixtures, meshes
-from oodbench.sim.fixtures import Board, Button, Cabinet, Knob, PartBase, Vec2, Vec3, quat_of
+from oodbench.sim import meshes
+from oodbench.sim.fixtures import quat_of  # which registers its families, too
+from oodbench.sim.parts import FAMILIES, PartBase, Vec2, Vec3, part_family
 
 GEOM = mujoco.mjtGeom
 VISUAL_GROUP, COLLISION_GROUP = 2, 3
@@ -101,34 +102,20 @@ class Ring(PartBase):
     count: int = 12
 
 
-Part = Annotated[
-    Box
-    | Cylinder
-    | Ellipsoid
-    | Capsule
-    | Turned
-    | Sweep
-    | Slab
-    | Star
-    | Prism
-    | Ring
-    | Cabinet
-    | Button
-    | Knob
-    | Board,
-    Field(discriminator="family"),
-]
-_PARTS: TypeAdapter[tuple[Part, ...]] = TypeAdapter(tuple[Part, ...])
-
-
-def parts_of(asset: ObjectAsset) -> tuple[Part, ...]:
+def parts_of(asset: ObjectAsset) -> tuple[PartBase, ...]:
     """The asset's parts, validated. Raises AssetError that names the asset and the key."""
-    try:
-        return _PARTS.validate_python(asset.part)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(piece) for piece in first["loc"])
-        raise AssetError(f"object {asset.name!r}: part.{where}: {first['msg']}") from error
+    found = []
+    for index, part in enumerate(asset.part):
+        where = f"object {asset.name!r}: part.{index}"
+        try:
+            found.append(FAMILIES.get(str(part.get("family"))).model.model_validate(part))
+        except UnknownNameError as error:
+            raise AssetError(f"{where}.family: {error}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            keys = ".".join(str(piece) for piece in (part["family"], *first["loc"]))
+            raise AssetError(f"{where}.{keys}: {first['msg']}") from error
+    return tuple(found)
 
 
 def add_object(spec: mujoco.MjSpec, asset: ObjectAsset, name: str) -> Any:
@@ -149,26 +136,15 @@ def add_object(spec: mujoco.MjSpec, asset: ObjectAsset, name: str) -> Any:
 
 
 class Builder:
+    """Adds the parts of one object to a model: `place` a solid or a mesh, or a `panel`, on `body` or a child of it."""
+
     def __init__(self, spec: mujoco.MjSpec, body: Any, asset: ObjectAsset, name: str) -> None:
         self.spec, self.body, self.asset, self.name = spec, body, asset, name
         self.seen = 0
         self.solid: list[tuple[Any, float]] = []  # collision geoms and their volumes
 
-    def add(self, part: Part) -> None:
-        match part:
-            case Cabinet():
-                fixtures.cabinet(self, part)
-            case Button():
-                fixtures.button(self, part)
-            case Knob():
-                fixtures.knob(self, part)
-            case Board():
-                fixtures.board(self, part)
-            case Ring():
-                self._ring(part)
-            case _:
-                shape, volume = self._shape(part)
-                self.place(self.body, part, shape, volume, part.position, quat_of(part.euler))
+    def add(self, part: PartBase) -> None:
+        FAMILIES.get(part.family).build(self, part)
 
     def share_mass(self) -> None:
         whole = total(volume for _, volume in self.solid)
@@ -179,7 +155,7 @@ class Builder:
         for geom, volume in self.solid:
             geom.mass = self.asset.mass * volume / whole
 
-    def _shape(self, part: Part) -> tuple[dict[str, Any], float]:
+    def _shape(self, part: PartBase) -> tuple[dict[str, Any], float]:
         """Arguments of add_geom, and a volume (m^3)."""
         match part:
             case Box():
@@ -279,3 +255,14 @@ class Builder:
             quat_of((0, 0, 0)),
             "both",
         )
+
+
+@part_family(Box, Cylinder, Ellipsoid, Capsule, Turned, Sweep, Slab, Star, Prism)
+def _solid(build: Builder, part: PartBase) -> None:
+    shape, volume = build._shape(part)
+    build.place(build.body, part, shape, volume, part.position, quat_of(part.euler))
+
+
+@part_family(Ring)
+def _ring(build: Builder, part: Ring) -> None:
+    build._ring(part)

@@ -11,12 +11,13 @@ import numpy as np
 
 from oodbench import exact
 from oodbench.catalogue import TextureAsset
-from oodbench.errors import AssetError, nearest
+from oodbench.errors import AssetError, UnknownNameError
+from oodbench.registry import Registry
 from oodbench.seeding import generator
 
 Colour = tuple[int, int, int]
 Draw = Callable[..., np.ndarray]
-GENERATORS: dict[str, Draw] = {}
+GENERATORS: Registry[Draw] = Registry("texture generator")
 
 
 def render(asset: TextureAsset, size: int = 512) -> np.ndarray:
@@ -29,12 +30,9 @@ def render(asset: TextureAsset, size: int = 512) -> np.ndarray:
 
 @lru_cache(maxsize=128)
 def _render(name: str, kind: str, seed: int, options: tuple[tuple[str, Any], ...], size: int) -> np.ndarray:
-    if kind not in GENERATORS:
-        near = nearest(kind, GENERATORS)
-        raise AssetError(f"texture {name!r}: no generator {kind!r}" + (f"; did you mean {near!r}?" if near else ""))
     try:
-        image = GENERATORS[kind](generator("texture", name, seed), size, **dict(options))
-    except TypeError as error:
+        image = GENERATORS.get(kind)(generator("texture", name, seed), size, **dict(options))
+    except (TypeError, UnknownNameError) as error:
         raise AssetError(f"texture {name!r}: {error}") from error
     image = np.clip(np.rint(image), 0, 255).astype(np.uint8)
     image.flags.writeable = False
@@ -50,9 +48,16 @@ def _freeze(value: Any) -> Any:
     return tuple(map(_freeze, value)) if isinstance(value, list | tuple) else value
 
 
-def _generator(draw: Draw) -> Draw:
-    GENERATORS[draw.__name__] = draw
-    return draw
+def texture_generator(draw: Draw) -> Draw:
+    """Register the decorated function as a generator of textures, under its name.
+
+    It is given a random generator, the size in pixels and the options of the texture's file, and returns a picture
+    whose opposite edges fit together, (size, size, 3), sRGB in 0..255.
+
+    Raises:
+        SpecError: The name is taken.
+    """
+    return GENERATORS.add(draw.__name__, draw)
 
 
 def _noise(
@@ -88,7 +93,7 @@ def _grid(size: int) -> tuple[np.ndarray, np.ndarray]:
     return rows, columns
 
 
-@_generator
+@texture_generator
 def wood(
     rng: np.random.Generator, size: int, light: Colour, dark: Colour, planks: int = 4, contrast: float = 1.0
 ) -> np.ndarray:
@@ -106,7 +111,7 @@ def wood(
     return image
 
 
-@_generator
+@texture_generator
 def speckle(
     rng: np.random.Generator, size: int, base: Colour, spots: tuple[Colour, ...], amount: float = 0.3
 ) -> np.ndarray:
@@ -124,7 +129,7 @@ def _mix_into(image: np.ndarray, colour: Colour, where: np.ndarray, share: float
     return image
 
 
-@_generator
+@texture_generator
 def marble(rng: np.random.Generator, size: int, base: Colour, vein: Colour, veins: int = 3) -> np.ndarray:
     """Soft clouds crossed by veins."""
     rows, columns = _grid(size)
@@ -134,7 +139,7 @@ def marble(rng: np.random.Generator, size: int, base: Colour, vein: Colour, vein
     return _mix(base, vein, share)
 
 
-@_generator
+@texture_generator
 def tiles(
     rng: np.random.Generator, size: int, colour: Colour, joint: Colour, count: int = 4, vary: float = 8.0
 ) -> np.ndarray:
@@ -147,7 +152,7 @@ def tiles(
     return image
 
 
-@_generator
+@texture_generator
 def checker(rng: np.random.Generator, size: int, a: Colour, b: Colour, count: int = 8) -> np.ndarray:
     """A chess board pattern; `count` must be even to tile."""
     rows, columns = _grid(size)
@@ -155,7 +160,7 @@ def checker(rng: np.random.Generator, size: int, a: Colour, b: Colour, count: in
     return _mix(a, b, odd) + 2 * _noise(rng, size, 0.8)[..., None]
 
 
-@_generator
+@texture_generator
 def gingham(rng: np.random.Generator, size: int, base: Colour, check: Colour, count: int = 8) -> np.ndarray:
     """Crossing bands of a table cloth."""
     rows, columns = _grid(size)
@@ -165,7 +170,7 @@ def gingham(rng: np.random.Generator, size: int, base: Colour, check: Colour, co
     return _mix(base, check, 0.5 * (across + along)) + weave[..., None]
 
 
-@_generator
+@texture_generator
 def stripes(rng: np.random.Generator, size: int, colours: tuple[Colour, ...], count: int = 4) -> np.ndarray:
     """Bands of the colours in turn, `count` times a tile."""
     _, columns = _grid(size)
@@ -173,7 +178,7 @@ def stripes(rng: np.random.Generator, size: int, colours: tuple[Colour, ...], co
     return np.asarray(colours, float)[index] + 4 * _noise(rng, size, 0.5)[..., None]
 
 
-@_generator
+@texture_generator
 def fabric(rng: np.random.Generator, size: int, colour: Colour, threads: int = 64, depth: float = 10.0) -> np.ndarray:
     """A plain weave."""
     rows, columns = _grid(size)
@@ -183,7 +188,7 @@ def fabric(rng: np.random.Generator, size: int, colour: Colour, threads: int = 6
     return np.asarray(colour, float) + (depth * np.where(over, warp, weft) + 4 * _noise(rng, size, 1.2))[..., None]
 
 
-@_generator
+@texture_generator
 def plaster(rng: np.random.Generator, size: int, colour: Colour, rough: float = 5.0) -> np.ndarray:
     """A painted or plastered surface, almost plain."""
     return (
@@ -191,7 +196,7 @@ def plaster(rng: np.random.Generator, size: int, colour: Colour, rough: float = 
     )
 
 
-@_generator
+@texture_generator
 def concrete(rng: np.random.Generator, size: int, colour: Colour, stain: float = 12.0) -> np.ndarray:
     """Blotchy grey with pores."""
     image = np.asarray(colour, float) + (stain * _noise(rng, size, 1.8) + 4 * _noise(rng, size, 0.3))[..., None]
@@ -200,7 +205,7 @@ def concrete(rng: np.random.Generator, size: int, colour: Colour, stain: float =
     return image
 
 
-@_generator
+@texture_generator
 def bricks(
     rng: np.random.Generator, size: int, colour: Colour, joint: Colour, rows: int = 8, vary: float = 14.0
 ) -> np.ndarray:
@@ -215,7 +220,7 @@ def bricks(
     return image
 
 
-@_generator
+@texture_generator
 def terrazzo(
     rng: np.random.Generator, size: int, base: Colour, chips: tuple[Colour, ...], count: int = 220
 ) -> np.ndarray:

@@ -193,6 +193,8 @@ class World:
                 new = {name: getattr(event, name) for name in ("lights", "cameras", "surfaces")}
                 self._staged = self._staged.but(**{name: value for name, value in new.items() if value is not None})
                 build.write_stage(self.model, self._staged)
+            case _:
+                event.happen(self)
 
     def _velocity(self, id: str) -> slice:
         """Of a free object: the six velocities in qvel."""

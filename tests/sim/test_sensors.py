@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from oodbench import spacing
-from oodbench.errors import SpecError
+from oodbench.errors import UnknownNameError
 from oodbench.scene import Corruption
 from oodbench.seeding import generator
 from oodbench.shift import SHIFTS
@@ -48,7 +48,7 @@ def _corrupt(kind, amount, size=128, step=0):
 
 
 def test_every_effect_is_tried_here():
-    assert set(AMOUNTS) == set(EFFECTS)
+    assert set(AMOUNTS) == set(EFFECTS.shipped_names())
 
 
 @pytest.mark.parametrize("kind", AMOUNTS)
@@ -84,7 +84,7 @@ def test_objects_only_means_objects_only():
 
 
 def test_an_unknown_effect_names_the_nearest():
-    with pytest.raises(SpecError, match="did you mean 'defocus'"):
+    with pytest.raises(UnknownNameError, match="did you mean 'defocus'"):
         _corrupt("defocuss", 1.0)
 
 
