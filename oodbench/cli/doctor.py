@@ -13,7 +13,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="print for scripts")] = False,
     fix: Annotated[bool, typer.Option(help="prepare the robot's meshes now if they are not")] = False,
 ) -> None:
-    """Check GL, versions and the asset cache; exit code 0 when everything is ready.
+    """Check GL, versions, the asset cache and the bits of a golden episode; exit code 0 when everything is ready.
 
     Example: oodbench doctor --fix
     """
@@ -24,8 +24,9 @@ def doctor(
         typer.echo(json.dumps([check.__dict__ for check in results], indent=1))
     else:
         for check in results:
-            typer.echo(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.found}")
-            if not check.ok:
+            verdict = "warn" if check.warning else "ok  " if check.ok else "FAIL"
+            typer.echo(f"{verdict}  {check.name}: {check.found}")
+            if check.warning or not check.ok:
                 typer.echo(f"      fix: {check.fix}")
     if not all(check.ok for check in results):
         sys.exit(2)
