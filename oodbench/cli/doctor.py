@@ -12,7 +12,7 @@ import typer
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="print for scripts")] = False,
 ) -> None:
-    """Check versions, the robot's files, GL and ffmpeg; exit code 0 when everything is ready.
+    """Check versions, the robot's files, the bits of a golden episode, GL and ffmpeg; exit code 0 when all is ready.
 
     Example: oodbench doctor
     """
@@ -23,8 +23,9 @@ def doctor(
         typer.echo(json.dumps([check.__dict__ for check in results], indent=1))
     else:
         for check in results:
-            typer.echo(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.found}")
-            if not check.ok:
+            verdict = "warn" if check.warning else "ok  " if check.ok else "FAIL"
+            typer.echo(f"{verdict}  {check.name}: {check.found}")
+            if check.warning or not check.ok:
                 typer.echo(f"      fix: {check.fix}")
     if not all(check.ok for check in results):
         sys.exit(2)

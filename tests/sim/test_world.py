@@ -2,6 +2,7 @@
 
 import itertools
 
+import mujoco
 import numpy as np
 import pytest
 
@@ -282,8 +283,7 @@ def test_observations_can_be_late_or_lost(world, scene):
         true.append(world.observation(64).state)
     world.reset(scene.but(sensors=scene.sensors.but(delay=3)))
     for step, action in enumerate(actions):
-        # (the live state is of one physics substep earlier than the joints)
-        assert np.allclose(world.observation(64).state, true[max(0, step - 3)], atol=2e-3)
+        assert np.array_equal(world.observation(64).state, true[max(0, step - 3)])
         world.step(action)
     late = world.observation(64)
     assert np.abs(late.image.astype(int) - world.render("image", 64).astype(int)).mean() > 0.5, (
@@ -296,6 +296,66 @@ def test_observations_can_be_late_or_lost(world, scene):
         world.step(action)
     repeats = sum(np.array_equal(a, b) for a, b in itertools.pairwise(seen))
     assert 4 <= repeats <= 15
+
+
+def test_all_that_is_known_of_the_robot_is_of_one_moment(world, scene):
+    """mj_step leaves positions in space where its last physics step began, and joints where it ended."""
+    world.reset(scene)
+    for _ in range(3):
+        world.step(np.array([0.5, 0.5, 0, 0, 0, 0.5, 1.0]))
+    seen, joints, hand = world.proprioception(), world.joint_positions(), world.grip_position.copy()
+    there = world.render("wrist_image", 48)
+    mujoco.mj_forward(world.model, world.data)
+    assert np.array_equal(seen, world.proprioception())
+    assert np.array_equal(joints, world.joint_positions())
+    assert np.array_equal(hand, world.grip_position)
+    assert np.array_equal(there, world.render("wrist_image", 48))
+
+
+def test_late_pictures_show_the_light_and_the_view_of_then(world, scene):
+    """A lamp that goes out is seen to go out as late as everything else; and it stays out once it is."""
+    camera = scene.cameras[0].but(position=(0.6, 0.3, 0.5))
+    dark = Restage(
+        step=4, lights=scene.lights.but(ambient=(0.1, 0.1, 0.1), lamps=()), cameras=(camera, scene.cameras[1])
+    )
+    frames = {}
+    for delay in (0, 3):
+        world.reset(scene.but(events=(dark,), sensors=scene.sensors.but(delay=delay)))
+        frames[delay] = []
+        for _ in range(10):
+            frames[delay].append((world.observation(48).image, world.observation(48).segmentation()))
+            world.step(np.array([0, 0.5, 0, 0, 0, 0, 0]))
+            world.render(size=48)  # of now, in between
+    for step in range(3, 10):
+        for late, then in zip(frames[3][step], frames[0][step - 3], strict=True):
+            assert np.array_equal(late, then), step
+    assert frames[3][6][0].mean() > 2 * frames[3][9][0].mean()
+
+
+def test_what_is_beyond_the_range_of_actions_counts_as_its_bound(world, scene):
+    """A recorded action may say anything."""
+    ends = []
+    for gripper, motion in ((1.0, 1.0), (1e9, 55.0)):
+        world.reset(scene)
+        for _ in range(3):
+            world.step(np.array([motion, 0, 0, 0, 0, 0, gripper]))
+        ends.append(world.outcome_sha256())
+    assert ends[0] == ends[1]
+    for wrong in (np.full(7, np.nan), np.array([0, 0, 0, 0, 0, 0, np.inf]), np.zeros(6), np.zeros((1, 7))):
+        with pytest.raises(OodbenchError, match="7 finite numbers"):
+            world.step(wrong)
+
+
+@pytest.mark.parametrize(("rate", "steps"), [(20.0, 5), (10.0, 3), (40.0, 10)])
+def test_settling_lasts_a_quarter_of_a_second_at_every_rate(world, scene, rate, steps):
+    there = scene.object("receptacle").position
+    done = scene.replace_object("target", position=(there[0], there[1], there[2] + 0.03))
+    world.reset(done.but(timing=scene.timing.but(control_hz=rate)))
+    held = 0
+    while not world.status.settled and world.steps < 60:
+        world.step(np.zeros(7))
+        held = held + 1 if world.status.final and world.speed("target") < 0.03 else 0
+    assert held == steps
 
 
 def test_lost_actions_leave_the_hand_where_it_was_going(world, scene):
