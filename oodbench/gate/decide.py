@@ -51,9 +51,10 @@ class Group:
 class Verdict:
     """What the gate says, and on what evidence.
 
-    episodes: pairs that counted, in the plan's order; played: episodes that were played in all (some beyond the
-    decision, by other workers). drop: of mean success, baseline minus candidate; low, high: bounds that hold whenever
-    the gate stops. p: of "the candidate is as good" at the decision.
+    episodes: pairs that were played to an end, in the plan's order; errors: those in which the candidate crashed;
+    played: episodes that were played in all (some beyond the decision, by other workers). drop: of mean success,
+    baseline minus candidate, of the pairs; low, high: bounds that hold whenever the gate stops, and whatever the
+    crashed episodes would have been. p: of "the candidate is as good" at the decision.
     """
 
     decision: Decision
@@ -191,7 +192,11 @@ def _other_scene(key: tuple[str, str, float, int]) -> SpecError:
 
 @dataclass
 class Decider:
-    """Takes outcomes in any order, and decides on the complete prefix of the plan."""
+    """Takes outcomes in any order, and decides on the complete prefix of the plan.
+
+    An episode in which the candidate crashed has no outcome, and which scenes it crashes in is not chance. A decision
+    must therefore hold whatever it would have been: a pass counts it as a failure, a regression as a success.
+    """
 
     baseline: Baseline
     order: Sequence[Episode]
@@ -200,6 +205,8 @@ class Decider:
     _next: int = 0
     _differences: list[int] = field(default_factory=list)
     _counted: list[int] = field(default_factory=list)  # places in the plan
+    _least: list[int] = field(default_factory=list)  # differences, with crashes as successes
+    _most: list[int] = field(default_factory=list)  # and as failures
     _errors: int = 0
     _reason: str = ""
 
@@ -244,21 +251,26 @@ class Decider:
                 raise InfrastructureError(
                     f"{self._errors} of the first {place + 1} episodes ended in errors, the last with: {record.error}"
                 )
-            return
-        if (record.closure_sha256 or "")[:DIGITS] != self.baseline.closures[place]:
+        elif (record.closure_sha256 or "")[:DIGITS] != self.baseline.closures[place]:
             raise _other_scene(record.key)
         plan = self.baseline.plan
-        difference = int(self.baseline.success[place]) - int(record.success)
-        self._differences.append(difference)
-        self._counted.append(place)
-        self._shifts[record.shift].add(difference)
-        dropped = ["mean success of the suite dropped"] if self._worse.add(difference) else []
+        then = int(self.baseline.success[place])
+        if record.success is None:
+            least, most = then - 1, then
+        else:
+            least = most = then - int(record.success)
+            self._differences.append(most)
+            self._counted.append(place)
+        self._least.append(least)
+        self._most.append(most)
+        self._shifts[record.shift].add(least)
+        dropped = ["mean success of the suite dropped"] if self._worse.add(least) else []
         bad = [name for name, p in self._adjusted().items() if p <= plan.alpha_shifts]
         if bad:
             dropped.append(f"success dropped under {', '.join(bad)}")
         if dropped:
             self.decision, self._reason = "REGRESSION", "; ".join(dropped)
-        if self._better.add(difference) >= 1 / plan.beta and self.decision is None:
+        if self._better.add(most) >= 1 / plan.beta and self.decision is None:
             self.decision = "PASS"
             self._reason = f"a drop of {100 * plan.margin:g} points or more of mean success is ruled out"
 
@@ -269,7 +281,9 @@ class Decider:
     def verdict(self, candidate: str) -> Verdict:
         assert self.decision is not None
         plan = self.baseline.plan
-        low, high = confidence_sequence(self._differences) if self._differences else (-1.0, 1.0)
+        low, high = confidence_sequence(self._most) if self._most else (-1.0, 1.0)
+        if self._errors:
+            low = confidence_sequence(self._least)[0]
         then = [int(self.baseline.success[place]) for place in self._counted]
         drop = sum(self._differences) / max(len(self._differences), 1)
         base = sum(then) / max(len(then), 1)
@@ -288,6 +302,9 @@ class Decider:
         reason = self._reason
         if self.decision == "INCONCLUSIVE":
             reason += f"; the drop lies between {100 * low:+.1f} and {100 * high:+.1f} points"
+        if self._errors:
+            crashed = "1 episode" if self._errors == 1 else f"{self._errors} episodes"
+            reason += f"; {crashed} crashed, which a pass counts as failures and a regression as successes"
         return Verdict(
             self.decision, reason, plan, self.baseline.policy, candidate, len(self._differences), len(self._records),
             self._errors, base, base - drop, drop, low, high, self._worse.p, groups,

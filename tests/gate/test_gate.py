@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from oodbench.errors import SpecError
-from oodbench.gate.baseline import Baseline
+from oodbench.gate.baseline import Baseline, GatePlan
 from oodbench.gate.decide import Decider, InfrastructureError, make_baseline, plan_for
 from oodbench.gate.outputs import summary
 from oodbench.run.records import EpisodeRecord
@@ -177,33 +177,71 @@ def test_the_decision_does_not_depend_on_the_order_in_which_workers_finish(commi
 
 def test_a_shift_that_collapses_is_named_although_the_others_hold(committed):
     """A single shift of many that fails altogether, under a plan long enough to see it."""
-    plan = plan_for("smoke", 0.3, episodes=400)
-    order = plan.order(SUITES.get("smoke"))
-    baseline = Baseline(
-        plan=plan, policy={}, versions={}, created="", success="1" * 400,
-        closures=tuple(f"{i:012x}" for i in range(400)),
+    baseline = perfect(plan_for("smoke", 0.3, episodes=400, every_shift=True))
+    one = decider(baseline)
+    lost = [e.shift.name == "visual.noise" for e in one.order]
+    one.hear(records(baseline, [not x for x in lost]))
+    verdict = one.verdict("x")
+    assert verdict.drop == pytest.approx(sum(lost) / 400)
+    assert verdict.drop < 0.2, "the mean alone would pass"
+    assert verdict.decision == "REGRESSION"
+    assert {g.shift for g in verdict.groups if g.regression} == {"visual.noise"}
+    assert "success dropped under visual.noise" in verdict.reason
+
+
+def perfect(plan: GatePlan) -> Baseline:
+    """A baseline that succeeds everywhere, in made-up scenes."""
+    return Baseline(
+        plan=plan, policy={}, versions={}, created="", success="1" * plan.episodes,
+        closures=tuple(f"{i:012x}" for i in range(plan.episodes)),
     )  # fmt: skip
-    one = Decider(baseline, order)
-    one._better.add = lambda difference: 0.0  # the mean alone would pass it: a tenth of the suite
-    played = records(baseline, [e.shift.name != "visual.noise" for e in order])
-    for record in played:
-        if one.hear([record]):
-            break
+
+
+def test_a_candidate_that_crashes_where_it_would_fail_gains_nothing():
+    """Failing, it would not pass at this margin; crashing in exactly those scenes, it does not either."""
+    baseline = perfect(plan_for("smoke", 0.04, episodes=400))
+    hard = [i % 20 == 7 for i in range(400)]  # a twentieth: as many as may crash, more than the margin
+    verdicts = []
+    for lost in (False, None):
+        one = decider(baseline)
+        one.hear(records(baseline, [lost if x else True for x in hard]))
+        verdicts.append(one.verdict("x"))
+    failing, crashing = verdicts
+    assert failing.decision != "PASS"
+    assert crashing.decision == "INCONCLUSIVE", "what did not happen is not a regression either"
+    assert crashing.errors == 20
+    assert crashing.episodes == 380
+    assert "20 episodes crashed, which a pass counts as failures and a regression as successes" in crashing.reason
+    assert crashing.drop == 0.0
+    assert crashing.low <= 0.0 < 0.05 <= crashing.high, "the bounds hold both ways"
+
+
+def test_crashes_count_for_the_candidate_before_it_is_called_worse():
+    """Twelve crashes in a row would be a regression as failures; they say nothing about how good it is."""
+    baseline = perfect(plan_for("smoke", 0.1))
+    one = decider(baseline)
+    assert not one.hear(records(baseline, [None] * 12))
+    assert one.hear(records(baseline, [None] * 12 + [False] * 60))
     verdict = one.verdict("x")
     assert verdict.decision == "REGRESSION"
-    assert [g.shift for g in verdict.groups if g.regression] in (["visual.noise"], [])
-    assert verdict.episodes < 400
+    assert verdict.errors == 12
+    failed = decider(baseline)
+    assert failed.hear(records(baseline, [False] * 12))
 
 
-def test_errors_are_not_failures(committed):
-    baseline = Baseline.read(committed / "baseline.json")
-    one = decider(baseline)
-    one.hear(records(baseline, [None, *[True] * 59]))
-    verdict = one.verdict("x")
-    assert verdict.decision == "PASS"
-    assert verdict.errors == 1
-    with pytest.raises(InfrastructureError, match="4 of the first"):
-        decider(baseline).hear(records(baseline, [None] * 60))
+def test_a_crash_delays_a_pass_and_too_many_end_the_gate(committed):
+    baseline = perfect(plan_for("smoke", 0.1, episodes=200))
+    passed = {}
+    for crashes in (0, 1):
+        one = decider(baseline)
+        assert one.hear(records(baseline, [True] * 5 + [None] * crashes + [True] * (195 - crashes)))
+        verdict = one.verdict("x")
+        assert (verdict.decision, verdict.errors) == ("PASS", crashes)
+        passed[crashes] = verdict.episodes
+    assert passed[1] > passed[0]
+    short = Baseline.read(committed / "baseline.json")
+    with pytest.raises(InfrastructureError, match="4 of the first 4 episodes ended in errors"):
+        decider(short).hear(records(short, [None] * 60))
 
 
 def test_another_scene_is_refused(committed):
