@@ -10,7 +10,7 @@ DEMO := runs/demo
 SHOWN := visual.table-texture,visual.light-direction,semantic.reference-spatial,semantic.unseen-object,execution.robot-init
 CONTROLS := expert expert-noisy expert-blind replay random no-op
 
-.PHONY: demo test test-fast lint format setup lerobot-env browser gl docs audit controls leaderboard clean
+.PHONY: demo test test-fast lint format setup lerobot-env wheel-envs browser gl docs audit controls leaderboard clean
 
 setup: $(READY) gl
 
@@ -21,12 +21,19 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
-# The real lerobot, whose numpy is not robosuite's.
+# The real lerobot, whose numpy is not that of robosuite, which the tests need.
 lerobot-env: .venv-lerobot/.ready
 
 .venv-lerobot/.ready: $(READY) $(wildcard oodbench/interop/lerobot_env/*.txt oodbench/interop/lerobot_plugin/*)
 	$(BIN)/oodbench lerobot-env .venv-lerobot --python $(PYTHON)
 	@touch $@
+
+# The Pythons and numpys that the built wheel is tried under; those that this machine lacks are named and skipped.
+wheel-envs: .venv-wheel/.ready
+
+.venv-wheel/.ready: $(READY) tests/wheel_envs.py
+	@$(BIN)/python tests/wheel_envs.py
+	@mkdir -p $(@D) && touch $@
 
 # System GL: installed when that is possible, else the command is printed.
 gl: $(READY)
@@ -36,7 +43,7 @@ gl: $(READY)
 	  else \
 	    echo "OpenGL is missing. Run: sudo apt-get update && sudo apt-get install -y $(GL_PACKAGES)"; exit 1; \
 	  fi; }
-	@$(BIN)/oodbench doctor --fix
+	@$(BIN)/oodbench doctor
 
 # The main job: the shipped policies on the quick suite (every task under all three axes), and one report.
 demo: setup
@@ -59,7 +66,7 @@ browser: $(READY)
 leaderboard: setup
 	$(BIN)/oodbench leaderboard build
 
-test: setup lerobot-env browser
+test: setup lerobot-env wheel-envs browser
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 # Every area's quick tests, in under two minutes on 2 cores.
@@ -103,4 +110,4 @@ controls: setup
 	echo >> docs/controls.md; $(BIN)/oodbench report runs/language-1/expert runs/language-1/expert-blind --format markdown >> docs/controls.md
 
 clean:
-	rm -rf $(VENV) .venv-lerobot runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-lerobot .venv-wheel runs .pytest_cache .mypy_cache .ruff_cache

@@ -1,4 +1,4 @@
-"""Making the environment that LeRobot policies run in: its numpy and robosuite's do not go together."""
+"""Making the environment that LeRobot policies run in: lerobot's pins are many and strict."""
 
 from __future__ import annotations
 
@@ -30,12 +30,10 @@ def make(folder: Path, python: str = sys.executable, torch: str = TORCH, say: Ca
         _run([python, "-m", "venv", str(folder)], say, f"making {folder}")
     pip = [str(inside), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     _run([*pip, torch], say, f"installing {torch}")
-    _run(
-        [*pip, "-r", str(HERE / "lerobot_env" / "dependencies.txt")], say, "installing what lerobot and oodbench import"
-    )
-    _run([*pip, "--no-deps", "-r", str(HERE / "lerobot_env" / "no-dependencies.txt")], say, "installing lerobot")
-    _run([*pip, "--no-deps", *_oodbench()], say, "installing oodbench")
-    _run([*pip, "--no-deps", str(HERE / "lerobot_plugin")], say, "installing oodbench's plug-in for lerobot-eval")
+    wanted = ["-r", str(HERE / "lerobot_env" / "dependencies.txt"), *_oodbench()]
+    _run([*pip, *wanted], say, "installing oodbench and what lerobot imports")
+    wanted = ["-r", str(HERE / "lerobot_env" / "no-dependencies.txt"), str(HERE / "lerobot_plugin")]
+    _run([*pip, "--no-deps", *wanted], say, "installing lerobot and oodbench's plug-in for lerobot-eval")
     if subprocess.run([str(inside), "-c", "import torchvision"], capture_output=True).returncode:
         found = subprocess.run(
             [str(inside), "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"],
@@ -49,10 +47,10 @@ def make(folder: Path, python: str = sys.executable, torch: str = TORCH, say: Ca
 
 def _oodbench() -> list[str]:
     """This oodbench: the checkout, where it runs from one, or the version that is installed."""
-    root = HERE.parents[1]
-    return (
-        ["-e", str(root)] if (root / "pyproject.toml").exists() else [f"oodbench=={version('oodbench') or __version__}"]
-    )
+    root, extras = HERE.parents[1], "[pinned,remote]"
+    if (root / "pyproject.toml").exists():
+        return ["-e", f"{root}{extras}"]
+    return [f"oodbench{extras}=={version('oodbench') or __version__}"]
 
 
 def _run(command: list[str], say: Callable[[str], None], what: str) -> None:

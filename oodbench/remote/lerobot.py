@@ -1,7 +1,7 @@
 """`lerobot://path`: a LeRobot checkpoint, in the environment that `oodbench lerobot-env` makes.
 
-lerobot's numpy and robosuite's do not go together, so that a process of that environment serves the policy and this one
-talks to it as to any server of ours. Each worker starts its own; it ends with the worker.
+lerobot pins more than an evaluation's environment should, so that a process of that environment serves the policy and
+this one talks to it as to any server of ours. Each worker starts its own; it ends with the worker.
 """
 
 from __future__ import annotations
