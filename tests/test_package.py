@@ -32,8 +32,8 @@ def test_the_wheel_carries_tasks_and_assets_and_finds_them(tmp_path):
     assert (installed / "oodbench/report/templates/report.html.j2").is_file()
 
 
-def test_doctor_finds_this_machine_ready(cli):
-    result = cli("doctor", "--json")
+def test_doctor_finds_this_machine_ready(process):
+    result = process("doctor", "--json")
     checks = {check["name"]: check for check in json.loads(result.stdout)}
     assert result.returncode == 0, checks
     assert checks["mujoco"]["found"] == "3.9.0"
@@ -44,10 +44,10 @@ def test_doctor_names_the_robot_and_what_it_was_made_from(cli):
     assert "robosuite 1.5.2" in checks["robot"]["found"]
 
 
-def test_doctor_says_which_packages_bring_opengl(cli, monkeypatch):
+def test_doctor_says_which_packages_bring_opengl(process, monkeypatch):
     monkeypatch.setenv("MUJOCO_GL", "osmesa")
     monkeypatch.setenv("PYOPENGL_PLATFORM", "osmesa")
-    result = cli("doctor")
+    result = process("doctor")
     if result.returncode:  # a machine that happens to have OSMesa passes
         assert "apt-get" in result.stdout
         assert "Traceback" not in result.stderr
