@@ -84,7 +84,7 @@ def test_functions_of_the_package_are_factories_and_others_are_not(mine, tmp_pat
 def test_an_object_is_used_as_it_is(mine):
     policy = load_policy("mine.py:net").make()
     assert type(policy).__name__ == "Net"
-    with pytest.raises(PolicyError, match="made already and takes no arguments .checkpoint."):
+    with pytest.raises(PolicyError, match=r"made already and takes no arguments .checkpoint."):
         load_policy("mine.py:ready?checkpoint=x.pt").make()
 
 
@@ -136,7 +136,7 @@ def test_an_object_does_not_mix_episodes_that_are_played_at_once(mine):
     assert play("mine.py:P", 3) == alone
     assert play("mine.py:ready", 1) == alone
     for shared in ("ready", "only"):
-        with pytest.raises(PolicyError, match="is one object, .* give its class or a factory"):
+        with pytest.raises(PolicyError, match=r"is one object, .* give its class or a factory"):
             play(f"mine.py:{shared}", 3)
     assert len(play("mine.py:net", 3)) == 3
     assert len(Lanes(load_policy("mine.py:calm"), SUITES.get("smoke"), 3).free()) == 3
