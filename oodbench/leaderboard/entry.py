@@ -12,10 +12,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shutil
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
@@ -25,7 +23,9 @@ from typing import Any, Literal
 import zstandard
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from oodbench.errors import OodbenchError, SpecError
+from oodbench.errors import SpecError
+from oodbench.outputs import replacing
+from oodbench.redact import redacted
 from oodbench.report.summary import RunSummary
 from oodbench.run import columns, records, trace
 from oodbench.run.columns import Episodes, Film
@@ -156,7 +156,7 @@ def submit(run: Path, about: EntryInfo, root: Path, tell: Callable[[str], None] 
         raise SpecError(f"{run}: was played with --no-traces; an entry is replayed from its actions")
     suite = suite_of(info)
     folder = root / about.name / (suite.name + (f"-fresh-{suite.fresh}" if suite.fresh else ""))
-    with replaced(folder) as part:
+    with replacing(folder, "leaderboard entry", INFO) as part:
         lines = b"".join(_compact(record) for record in sorted(kept, key=lambda r: r.key))
         (part / EPISODES).write_bytes(zstandard.ZstdCompressor(level=19).compress(lines))
         (part / RUN).write_text(json.dumps(_portable(info.model_dump(mode="json")), indent=1) + "\n", encoding="utf-8")
@@ -166,25 +166,6 @@ def submit(run: Path, about: EntryInfo, root: Path, tell: Callable[[str], None] 
         hashes = {path.relative_to(part).as_posix(): sha256(path) for path in sorted(part.rglob("*")) if path.is_file()}
         (part / INFO).write_text(_toml(about.model_copy(update={"hashes": hashes})), encoding="utf-8")
     return folder
-
-
-@contextmanager
-def replaced(folder: Path) -> Iterator[Path]:
-    """A new folder to be filled, which takes the place of `folder` at the end; when that fails, what was there stays.
-
-    Raises OodbenchError when the disk will not take it.
-    """
-    part = folder.with_name(folder.name + ".part")
-    try:
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        yield part
-        shutil.rmtree(folder, ignore_errors=True)
-        part.replace(folder)
-    except OSError as error:
-        raise OodbenchError(f"{folder}: cannot be written ({error.strerror})") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def sampled(keys: Iterable[EpisodeKey], digest: str) -> list[EpisodeKey]:
@@ -199,11 +180,11 @@ def _compact(record: EpisodeRecord) -> bytes:
 
 
 def _portable(info: Mapping[str, Any]) -> dict[str, Any]:
-    """run.json without the paths of the machine that it was made on."""
+    """run.json without the paths of the machine that it was made on, and without secrets."""
 
     def clean(value: Any) -> Any:
         if isinstance(value, str):
-            return re.sub(r"(^|[=\s])(?:/[^/\s?]+)+/([^/\s]+)", r"\1\2", value)
+            return redacted(re.sub(r"(^|[=\s])(?:/[^/\s?]+)+/([^/\s]+)", r"\1\2", value))
         if isinstance(value, list):
             return [clean(item) for item in value]
         if isinstance(value, dict):
@@ -223,7 +204,8 @@ def _write_traces(
             raise SpecError(
                 f"{'/'.join(map(str, key))}: the run has no trace of it; an entry is replayed from its actions"
             )
-        writer.write(by_key[key], Tape(list(traces[key].actions), traces[key].states))
+        recorded = traces[key]
+        writer.write(by_key[key], Tape(list(recorded.actions), recorded.states, list(recorded.positions)))
     writer.close()
 
 

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from oodbench.errors import OodbenchError
-from oodbench.leaderboard.entry import Entry, replaced
+from oodbench.leaderboard.entry import Entry
 from oodbench.leaderboard.validate import Checked
+from oodbench.outputs import replacing
 from oodbench.report import html, paper, summary
 from oodbench.report.overview import KINDS, Row, Standing, headline, ordered, row_of, row_of_method, standing
 from oodbench.report.summary import RunSummary, suite_name
@@ -128,7 +129,7 @@ def build(
     found = boards(checked)
     if not found:
         raise OodbenchError("no entry is valid: there is nothing to show")
-    with replaced(out) as part:
+    with replacing(out, "leaderboard site") as part:
         for folder in ("policies", "suites", "data"):
             (part / folder).mkdir()
         templates = Path(html.__file__).parent / "templates"

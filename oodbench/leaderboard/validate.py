@@ -257,9 +257,13 @@ def _replay(check: Checked, entry: Entry, replays: int, worlds: dict[str, World]
     world = worlds[quality]
     for key in wanted:
         scene = Episode(key[0], ShiftSpec.parse(key[1], key[2]), key[3]).scene(suite)
-        differs = from_actions(world, scene, by_key[key], traces[key], suite)
-        if differs:
-            check.refused.append(f"{_name(key)}: {differs[0]}")
+        try:
+            found = from_actions(world, scene, by_key[key], traces[key], suite)
+        except OodbenchError as error:
+            check.refused.append(str(error))
+            return
+        if not found.same:
+            check.refused.append(f"{_name(key)}: {found.differences[0]}")
             return
         check.replayed += 1
 

@@ -248,6 +248,8 @@ def _loop(
             break
     if film:
         film.shoot(world, last=True)
+    if tape is not None:
+        tape.end(world)
     return world.status
 
 

@@ -42,7 +42,7 @@ def write(folder: Path, lines: list[bytes], kept: list[EpisodeRecord]) -> None:
     writer, by_key = TraceWriter(folder, "sample"), {record.key: record for record in kept}
     for key in entries.sampled(by_key, entries.sha256(folder / entries.EPISODES)):
         old = known.get(key)
-        tape = Tape(list(old.actions), old.states) if old else Tape([np.zeros(7)], [b"0000"])
+        tape = Tape(list(old.actions), old.states, list(old.positions)) if old else Tape([np.zeros(7)], [b"0000"])
         writer.write(by_key[key], tape)
     writer.close()
     sign(folder)

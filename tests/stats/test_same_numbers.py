@@ -43,7 +43,7 @@ def make_run(folder: Path, uri: str, skill: float) -> None:
                 line = {
                     "task": task, "shift": shift, "severity": level, "seed": seed, "axis": axis, "success": won,
                     "failure": None if won else ("dropped", "never-reached")[seed % 2], "steps": 50 + seed,
-                    "choice": "board" if won or seed % 3 else None, "scene_sha256": f"{seed:016x}".ljust(64, "0"),
+                    "choice": "board" if won or seed % 3 else None, "closure_sha256": f"{seed:016x}".ljust(64, "0"),
                 }  # fmt: skip
                 lines.append(json.dumps(line) + "\n")
     folder.mkdir()
@@ -79,7 +79,7 @@ def numbers(folder: Path) -> str:
     order = [Episode("lift", shifts[i % 4], i) for i in range(80)]
     then, now = rng.random(80) < 0.9, rng.random(80) < 0.7
     base = Baseline(
-        plan=plan, policy={}, versions={}, assets_sha256="", created="", scenes=("",) * 80,
+        plan=plan, policy={}, versions={}, created="", closures=("",) * 80,
         success="".join("01"[int(won)] for won in then),
     )  # fmt: skip
     decider = Decider(base, order)
