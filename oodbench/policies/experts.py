@@ -6,7 +6,7 @@ import numpy as np
 
 from oodbench.expert import Expert
 from oodbench.policies.base import ACTION_SIZE, EpisodeInfo, PolicySpec
-from oodbench.seeding import generator
+from oodbench.seeding import generator, normal
 from oodbench.sim.observation import Seen
 from oodbench.sim.predicates import Condition
 
@@ -43,7 +43,7 @@ class NoisyExpert(Expert):
 
     def seen(self, id: str, point: np.ndarray) -> np.ndarray:
         if id not in self._offsets:
-            self._offsets[id] = self._sigma * np.append(generator("noisy", self._scene, id).standard_normal(2), 0.0)
+            self._offsets[id] = self._sigma * np.append(normal(generator("noisy", self._scene, id), 2), 0.0)
         return point + self._offsets[id]
 
 
