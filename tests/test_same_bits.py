@@ -16,7 +16,7 @@ import pytest
 pytestmark = pytest.mark.slow  # two seconds each
 
 CHILD = Path(__file__).parent / "bits" / "child.py"
-CHOSEN = ("OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "NPY_DISABLE_CPU_FEATURES", "GLIBC_TUNABLES")
+CHOSEN = ("JSIMD_FORCENONE", "OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "NPY_DISABLE_CPU_FEATURES", "GLIBC_TUNABLES")
 CORES = (
     "Prescott",
     "Core2",
@@ -90,6 +90,10 @@ def test_without_numpys_vector_units(usual, core):
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_with_one_thread_and_two(usual, threads):
     assert not _differing(usual, _run(OPENBLAS_NUM_THREADS=threads), *ALL)
+
+
+def test_without_the_vector_units_of_the_jpeg_library(usual):
+    assert not _differing(usual, _run(JSIMD_FORCENONE="1"), "pictures")
 
 
 def test_without_the_libms_fused_operations(usual):

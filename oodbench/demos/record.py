@@ -18,7 +18,7 @@ from oodbench.expert import Expert
 from oodbench.policies.base import EpisodeInfo
 from oodbench.progress import Meter
 from oodbench.scene import Lamp, Scene
-from oodbench.seeding import generator
+from oodbench.seeding import generator, normal
 from oodbench.sim.world import World
 from oodbench.task import TASKS
 
@@ -59,7 +59,7 @@ def record(task: str, seed: int, plan: DemoPlan, world: World) -> Demo:
         observation = world.observation()
         label = expert.act(observation)[0].astype(np.float32)
         sigma = plan.noise_near if _near(world) else plan.noise
-        noise = sigma * rng.standard_normal(6) * np.array([1, 1, 1, TURN_NOISE, TURN_NOISE, TURN_NOISE])
+        noise = sigma * normal(rng, 6) * np.array([1, 1, 1, TURN_NOISE, TURN_NOISE, TURN_NOISE])
         action = label.copy()
         if not kicked and rng.random() < plan.kick:
             kick, kicked = _kick(rng), KICK_STEPS
@@ -122,7 +122,7 @@ def _record_here(job: tuple[str, int, DemoPlan]) -> Demo:
 
 def _kick(rng: np.random.Generator) -> np.ndarray:
     """A random way, (3,): mostly aside, never far down."""
-    way = unit(rng.standard_normal(3) * np.array([1.0, 1.0, 0.5]))
+    way = unit(normal(rng, 3) * np.array([1.0, 1.0, 0.5]))
     return np.maximum(KICK * rng.uniform(0.5, 1.5) * way, [-1.0, -1.0, -0.1])
 
 

@@ -8,7 +8,7 @@ from oodbench.expert import Expert
 from oodbench.goal import Condition
 from oodbench.observation import Seen
 from oodbench.policies.base import ACTION_SIZE, EpisodeInfo, PolicySpec
-from oodbench.seeding import generator
+from oodbench.seeding import generator, normal
 
 NOISE = 0.0095  # standard deviation of where things seem to be (m), along x and y
 PACE, REACTION = 0.34, 10  # of the slow expert: share of the usual speeds, control steps before every movement
@@ -43,7 +43,7 @@ class NoisyExpert(Expert):
 
     def seen(self, id: str, point: np.ndarray) -> np.ndarray:
         if id not in self._offsets:
-            self._offsets[id] = self._sigma * np.append(generator("noisy", self._scene, id).standard_normal(2), 0.0)
+            self._offsets[id] = self._sigma * np.append(normal(generator("noisy", self._scene, id), 2), 0.0)
         return point + self._offsets[id]
 
 

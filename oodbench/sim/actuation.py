@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from oodbench.scene import Actuation
+from oodbench.seeding import normal
 
 
 class Actuators:
@@ -35,7 +36,7 @@ class Actuators:
                 [c * x - s * y, s * x + c * y, z, c * about_x - s * about_y, s * about_x + c * about_y, about_z]
             )
         if channel.noise:
-            motion = motion + channel.noise * self._noise.standard_normal(6)
+            motion = motion + channel.noise * normal(self._noise, 6)
         motion = channel.lag * self._last + (1 - channel.lag) * motion
         self._last = motion
         return np.concatenate([motion.clip(-1.0, 1.0), action[6:]])

@@ -17,7 +17,7 @@ from oodbench.catalogue import ObjectAsset
 from oodbench.errors import OodbenchError
 from oodbench.observation import CAMERAS, Observation
 from oodbench.scene import Event, Move, Push, Restage, Say, Scene
-from oodbench.seeding import generator
+from oodbench.seeding import generator, normal
 from oodbench.sim import build, render, rotations, sensors
 from oodbench.sim.actuation import Actuators
 from oodbench.sim.build import LEFT_FINGER, NOBODY, RIGHT_FINGER, TABLE, Built
@@ -273,7 +273,7 @@ class World:
         state = np.concatenate([data.site_xpos[self.built.grip_site], turn, data.qpos[self.built.finger_qpos]])
         noise = self.scene.sensors.state_noise
         if noise:
-            state = state + noise * self._stream("sensor", "state", self._seen_step).standard_normal(8)
+            state = state + noise * normal(self._stream("sensor", "state", self._seen_step), 8)
         return state.astype(np.float32)
 
     def joint_positions(self) -> np.ndarray:
@@ -281,7 +281,7 @@ class World:
         joints = self._seen_data().qpos[self.built.arm_qpos]
         noise = self.scene.sensors.state_noise
         if noise:
-            joints = joints + noise * self._stream("sensor", "joints", self._seen_step).standard_normal(len(joints))
+            joints = joints + noise * normal(self._stream("sensor", "joints", self._seen_step), len(joints))
         return joints.astype(np.float32)
 
     @property
