@@ -38,14 +38,44 @@ def test_hash_ignores_what_is_below_a_micrometre(x, nudge):
     assert a.sha256 == b.sha256
 
 
-def test_every_number_counts(scene):
-    hashes = {
-        scene.sha256,
-        scene.replace_object("target", yaw=scene.object("target").yaw + 0.001).sha256,
-        scene.but(timing=scene.timing.but(action_delay=1)).sha256,
-        scene.but(instruction=scene.instruction.but(text="something else")).sha256,
-    }
-    assert len(hashes) == 4
+def _places(value, place=()):
+    """Where the numbers and words of a scene's JSON are."""
+    if isinstance(value, dict | list):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _places(part, (*place, key))
+    elif value is not None:
+        yield place
+
+
+def _changed(value):
+    """Other values, of which one is allowed wherever this one is."""
+    if isinstance(value, bool):
+        return [not value]
+    if isinstance(value, str):
+        return [value + "x"]
+    return [value + 1] if isinstance(value, int) else [value + 0.001, value - 0.001]
+
+
+def test_every_number_and_word_counts(scene):
+    places = [p for p in _places(json.loads(scene.canonical_json())) if p[0] != "cameras" or p[-1] != "mount"]
+    assert len(places) > 100
+    assert {place[0] for place in places} == {"key", *CHANNELS} - {"events"}
+    hashes = {scene.sha256}
+    for place in places:
+        content = json.loads(scene.canonical_json())
+        part = content
+        for key in place[:-1]:
+            part = part[key]
+        for other in _changed(part[place[-1]]):
+            part[place[-1]] = other
+            try:
+                hashes.add(Scene.model_validate(content).sha256)
+            except ValidationError:
+                continue
+            break
+        else:
+            pytest.fail(f"{place} could not be changed")
+    assert len(hashes) == 1 + len(places)
 
 
 def test_changed_channels_names_exactly_what_differs(scene):

@@ -64,10 +64,9 @@ def plan(
 
 def _measure(a: Path, b: Path) -> tuple[float, float, int]:
     """(success of a, correlation with b, pairs) of two runs."""
-    import numpy as np
-
     from oodbench.report.compare import compare
+    from oodbench.stats.real import pearson
 
     one, other = (episodes.success.astype(float) for episodes in compare(a, b).pairs)
-    together = float(np.corrcoef(one, other)[0, 1]) if one.std() > 0 and other.std() > 0 else 0.0
+    together = float(pearson(one[None], other[None])[0]) if one.std() > 0 and other.std() > 0 else 0.0
     return float(one.mean()), together, len(one)

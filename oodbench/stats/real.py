@@ -42,21 +42,29 @@ def agreement(simulated: Sequence[float], real: Sequence[float], resamples: int 
     sim, true = np.asarray(simulated, float), np.asarray(real, float)
     if len(sim) != len(true) or len(sim) < 2:
         raise ValueError(f"{len(sim)} simulated and {len(true)} real scores; at least two of each are needed")
-    r = float(_pearson(sim[None], true[None])[0]) if sim.std() > 0 and true.std() > 0 else None
+    r = float(pearson(sim[None], true[None])[0]) if sim.std() > 0 and true.std() > 0 else None
     if len(sim) < 5:
         return Agreement(len(sim), mmrv(sim, true), None, r, None)
     rng = generator("real", len(sim))
     drawn = rng.integers(len(sim), size=(resamples, len(sim)))
     violations = [mmrv(sim[i], true[i]) for i in drawn]
     with np.errstate(invalid="ignore", divide="ignore"):
-        rs = _pearson(sim[drawn], true[drawn])
+        rs = pearson(sim[drawn], true[drawn])
     around = Interval(*(float(x) for x in np.nanquantile(rs, (0.025, 0.975)))) if r is not None else None
     return Agreement(
         len(sim), mmrv(sim, true), Interval(*(float(x) for x in np.quantile(violations, (0.025, 0.975)))), r, around
     )
 
 
-def _pearson(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Pearson's r of the rows of two (rows, n); not a number where one of them is constant."""
+def pearson(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Pearson's correlation of the rows of two arrays.
+
+    Args:
+        a: (rows, n).
+        b: (rows, n).
+
+    Returns:
+        (rows,), from -1 to 1; not a number where one of the rows is constant.
+    """
     a, b = (x - x.mean(1, keepdims=True) for x in (a, b))
     return np.clip((a * b).sum(1) / np.sqrt((a**2).sum(1) * (b**2).sum(1)), -1.0, 1.0)

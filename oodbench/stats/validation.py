@@ -251,7 +251,9 @@ def _percent(share: float) -> str:
 def main() -> None:
     print("# What the statistics keep\n")
     print("Made by `python -m oodbench.stats.validation > docs/statistics.md`: simulated error rates and coverages of")
-    print(f"`oodbench.stats`. The gates are {RUNS} runs each; coverage of rates is exact.\n")
+    print(f"`oodbench.stats`. The gates are {RUNS} runs each; coverage of rates is exact. From the same outcomes every")
+    print("processor makes the same numbers, to the last bit: no BLAS and no vectorised exp or log stands behind them")
+    print("([tests/stats/test_same_numbers.py](../tests/stats/test_same_numbers.py)).\n")
     print("| what | measured | promised |\n| --- | --- | --- |")
     for what, measured, promised in lines():
         print(f"| {what} | {measured} | {promised} |", flush=True)

@@ -16,7 +16,7 @@ from oodbench.stats.multiple import benjamini_hochberg, holm, letters
 from oodbench.stats.power import detectable_drop, discordance, mcnemar_power, pairs_needed
 from oodbench.stats.ranks import rank
 from oodbench.stats.rates import Rate, clopper_pearson, wilson
-from oodbench.stats.real import agreement, mmrv
+from oodbench.stats.real import agreement, mmrv, pearson
 from oodbench.stats.retention import retention
 from oodbench.stats.sequential import BettingTest, SpendingTest, confidence_sequence
 from oodbench.stats.severity import curve, half_point, never_rising
@@ -180,6 +180,8 @@ def test_mmrv_is_zero_for_the_same_order_and_counts_what_is_swapped(rng):
     found = agreement((0.9 * real + 0.05).tolist(), real.tolist())
     assert found.mmrv == 0.0
     assert found.pearson == pytest.approx(1.0)
+    a, b = rng.random((2, 30))
+    assert pearson(a[None], b[None])[0] == pytest.approx(stats.pearsonr(a, b)[0])
     assert agreement([0.1, 0.2], [0.5, 0.4]).pearson_interval is None
     with pytest.raises(ValueError, match="at least two"):
         agreement([0.1], [0.1])

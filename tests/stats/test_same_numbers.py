@@ -155,7 +155,7 @@ def test_arcsines_and_sines_are_those_of_the_c_library():
     assert rounded(1.9599639845400545) == 1.95996398454
 
 
-SCANNED = ("stats", "report", "gate", "leaderboard", "run/columns.py")
+SCANNED = ("stats", "report", "gate", "leaderboard", "cli", "run/columns.py")
 NUMPY = {  # that dispatch by processor, or go through BLAS or LAPACK
     "dot", "vdot", "inner", "matmul", "tensordot", "einsum", "linalg", "cov", "corrcoef", "convolve", "correlate",
     "polyfit", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "logaddexp", "sin", "cos", "tan", "arcsin",
