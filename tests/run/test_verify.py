@@ -12,6 +12,8 @@ from oodbench.run import provenance, records, trace
 from oodbench.run.runner import evaluate
 from oodbench.run.verify import verify
 
+pytestmark = pytest.mark.xdist_group("verify")  # one worker makes what they share
+
 TORCH = """
 import numpy as np
 import torch
