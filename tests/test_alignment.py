@@ -88,6 +88,7 @@ def test_a_frozen_projector_stays_and_a_trained_one_moves(inputs: Tensor, featur
         assert alignment.projector.training == train
 
 
+@pytest.mark.slow
 def test_training_on_it_aligns_and_a_shuffled_teacher_is_farther_away(inputs: Tensor, features: Tensor) -> None:
     model = Toy()
     alignment = aligned(model)
@@ -237,6 +238,7 @@ def tiny_smolvlm() -> tuple[nn.Module, dict[str, Tensor], slice]:
     return SmolVLMForConditionalGeneration(config), batch, slice(1, 5)
 
 
+@pytest.mark.slow
 def test_it_aligns_the_visual_tokens_of_pi0(tiny_pi0: tuple[nn.Module, dict[str, Tensor]]) -> None:
     """transformers' PI0: mid-depth tokens of its PaliGemma backbone, whose first 4 are the picture's patches."""
     model, batch = tiny_pi0
@@ -271,6 +273,7 @@ def snippet(name: str) -> str:
     return page.split(f"```python {name}\n")[1].split("```")[0]
 
 
+@pytest.mark.slow
 def test_the_page_on_pi0_runs_as_it_is_written(tiny_pi0: tuple[nn.Module, dict[str, Tensor]]) -> None:
     model, batch = tiny_pi0
     before = {name: p.detach().clone() for name, p in model.named_parameters()}

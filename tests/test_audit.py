@@ -53,6 +53,7 @@ def test_scenes_of_a_suite_are_examined():
         assert isinstance(episode, Episode)
 
 
+@pytest.mark.slow
 def test_the_command_audits_and_writes_its_table(cli, tmp_path):
     done = cli("audit", "--suite", "smoke", "--limit", 1, "--out", "audit.md", "--quiet")
     assert done.returncode == 0, done.stdout + done.stderr

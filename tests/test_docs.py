@@ -65,6 +65,7 @@ def test_contributings_shift_is_one_function_that_passes_the_contract():
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+@pytest.mark.slow
 def test_contributings_task_is_one_file_that_the_expert_solves(cli, tmp_path):
     """The worked example, sampled and played under a shift."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")

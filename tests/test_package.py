@@ -6,11 +6,14 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from oodbench.task import TASKS
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.mark.slow
 def test_the_wheel_carries_tasks_and_assets_and_finds_them(tmp_path):
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
@@ -53,6 +56,7 @@ def test_doctor_says_which_packages_bring_opengl(process, monkeypatch):
         assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_list_json_is_complete(cli):
     shifts = json.loads(cli("list", "shifts", "--json").stdout)
     assert len([s for s in shifts if not s["shift"].startswith("control.")]) >= 40
@@ -62,6 +66,7 @@ def test_list_json_is_complete(cli):
         assert cli("list", what).returncode == 0
 
 
+@pytest.mark.slow
 def test_view_writes_a_sheet_with_a_row_a_task_and_a_column_a_severity(cli, tmp_path):
     from PIL import Image
 

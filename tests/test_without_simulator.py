@@ -44,6 +44,8 @@ smoke = SUITES.get("smoke")
 found["scenes"] = len({episode.scene(smoke).sha256 for episode in smoke.plan()})
 from oodbench.policies.loading import load_policy
 from oodbench.remote.hub import Hub
+
+pytestmark = pytest.mark.xdist_group("bare")  # one worker makes what they share
 hub = Hub(load_policy("random"))
 found["served"] = hub.spec.execute
 hub.close()

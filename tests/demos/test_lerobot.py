@@ -83,6 +83,7 @@ def test_its_pictures_are_those_of_the_right_moment(
     assert np.abs(opened["image_mean"].ravel() - mean).max() < 0.15
 
 
+@pytest.mark.slow
 @pytest.mark.lerobot
 def test_it_replays_to_the_same_success(exported: tuple[DemoStore, Path], opened: dict[str, np.ndarray]) -> None:
     lines = (exported[1] / "oodbench" / "scenes.jsonl").read_text().splitlines()
@@ -96,11 +97,13 @@ def test_it_replays_to_the_same_success(exported: tuple[DemoStore, Path], opened
         assert world.outcome_sha256() == kept["outcome_sha256"]
 
 
+@pytest.mark.slow
 def test_it_does_not_write_over_a_folder(exported: tuple[DemoStore, Path]) -> None:
     with pytest.raises(OodbenchError, match="exists already"):
         export(exported[0], exported[1], size=64, workers=0)
 
 
+@pytest.mark.slow
 def test_a_second_try_after_a_late_failure(
     exported: tuple[DemoStore, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

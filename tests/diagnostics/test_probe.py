@@ -73,6 +73,7 @@ def test_in_the_second_frame_the_thing_is_carried(probes: scenes.ProbeSet) -> No
     assert (probes.state[carry, 6] < probes.state[start, 6] - 0.003).mean() > 0.9  # the fingers have closed on it
 
 
+@pytest.mark.slow
 def test_the_probe_set_is_the_same_every_time(probes: scenes.ProbeSet, tmp_path: Path) -> None:
     scene, swapped = scenes.probe_scene("web", 3)
     again, _ = scenes.probe_scene("web", 3)
@@ -162,6 +163,7 @@ def test_a_policy_that_cannot_be_looked_into_is_told_what_is_missing() -> None:
         look(Short(), "short", nothing, nothing, np.zeros((2, 8)), ["", ""])
 
 
+@pytest.mark.slow
 def test_the_command_sets_policies_side_by_side(tmp_path: Path) -> None:
     (tmp_path / "glass.py").write_text(GLASS)
     uri = f"{tmp_path / 'glass.py'}:Glass"

@@ -50,6 +50,7 @@ def gate(folder: Path, policy: str, baseline: str = "baseline.json", *more: str,
     )
 
 
+@pytest.mark.slow
 def test_exit_0_the_same_policy_passes_early(committed, tmp_path):
     done = gate(committed, "expert", "baseline.json", "--json", "v.json", "--junit", "v.xml", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -63,6 +64,7 @@ def test_exit_0_the_same_policy_passes_early(committed, tmp_path):
     assert {case.get("name") for case in suite.iter("testcase")} == {"mean success", "severity=0", "severity=3"}
 
 
+@pytest.mark.slow
 def test_exit_1_a_regression_is_caught_and_shown_where_github_looks(committed, tmp_path):
     page = tmp_path / "summary.md"
     done = gate(committed, "no-op", "baseline.json", "--junit", "v.xml", cwd=tmp_path, GITHUB_STEP_SUMMARY=str(page))
@@ -73,6 +75,7 @@ def test_exit_1_a_regression_is_caught_and_shown_where_github_looks(committed, t
     assert int(ET.parse(tmp_path / "v.xml").getroot().get("failures")) >= 1
 
 
+@pytest.mark.slow
 def test_exit_2_what_cannot_be_compared_is_named(committed, tmp_path):
     done = gate(committed, "expertt", cwd=tmp_path)
     assert done.returncode == 2
@@ -91,12 +94,14 @@ def test_exit_2_what_cannot_be_compared_is_named(committed, tmp_path):
         assert says in done.stderr, done.stderr
 
 
+@pytest.mark.slow
 def test_exit_3_too_few_episodes_decide_nothing_and_say_what_is_left_open(committed, tmp_path):
     done = gate(committed, "expert", "short.json", cwd=tmp_path)
     assert done.returncode == 3, done.stderr
     assert "INCONCLUSIVE: the planned episodes are used up; the drop lies between" in done.stdout
 
 
+@pytest.mark.slow
 def test_exit_4_a_candidate_that_cannot_be_evaluated_is_no_regression(committed, tmp_path, policy_file):
     done = gate(committed, f"{policy_file}:boom", cwd=tmp_path)
     assert done.returncode == 4
@@ -106,6 +111,7 @@ def test_exit_4_a_candidate_that_cannot_be_evaluated_is_no_regression(committed,
     assert "must be finite" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_same_command_goes_on_with_a_gate_that_was_stopped(committed, tmp_path):
     first = gate(committed, "expert", "short.json", "--out", "run", cwd=tmp_path)
     played = (tmp_path / "run" / "episodes.jsonl").read_text()

@@ -36,6 +36,7 @@ def swap(kept, i, **changes):
     return [record.model_copy(update=changes) if n == i else record for n, record in enumerate(kept)]
 
 
+@pytest.mark.slow
 def test_every_entry_of_the_repository_stands():
     """Without the replay, which `make leaderboard` does for all; see the next test."""
     for check in validate(entries.entries(ROOT), 0):

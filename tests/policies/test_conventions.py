@@ -273,6 +273,7 @@ def test_inspection_shows_what_the_policy_got_and_what_its_answer_does(tmp_path,
     assert "never negative" in done.stdout, "which may mean that 0 and 1 were meant"
 
 
+@pytest.mark.slow
 def test_a_new_policy_runs_and_passes_its_own_test(tmp_path, cli):
     import subprocess
     import sys

@@ -178,6 +178,7 @@ def _rate(world, policy, task, shift, seeds):
     return wins / len(seeds), choices
 
 
+@pytest.mark.slow
 def test_without_language_one_board_is_as_good_as_another():
     world = World("fast")
     rate, choices = _rate(world, "expert-blind", "think-shape", "none", range(45))
@@ -187,6 +188,7 @@ def test_without_language_one_board_is_as_good_as_another():
     assert _rate(world, "expert", "think-shape", "none", range(6))[0] == 1.0
 
 
+@pytest.mark.slow
 def test_the_expert_told_nothing_is_as_good_as_a_guess():
     world = World("fast")
     told, _ = _rate(world, "expert", "lift", "semantic.reference-category@2", range(12))
@@ -195,6 +197,7 @@ def test_the_expert_told_nothing_is_as_good_as_a_guess():
     assert blank < 0.8
 
 
+@pytest.mark.slow
 def test_controls_order_on_a_task_that_needs_words():
     """The expert, then one that sees badly, then one that cannot read, then memory, then nothing."""
     world = World("fast")

@@ -11,6 +11,8 @@ from oodbench.errors import RunFolderError
 from oodbench.report.compare import compare, markdown
 from oodbench.run.runner import evaluate
 
+pytestmark = pytest.mark.xdist_group("compare")  # one worker makes what they share
+
 CHOSEN = {"tasks": ["put-on", "lift"], "shifts": ["semantic.similar-distractors", "visual.light-intensity"], "limit": 3}
 
 
@@ -23,6 +25,7 @@ def runs(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_what_differs_is_found_and_said(runs, cli):
     found = compare(runs / "expert", runs / "expert-blind")
     rows = {row.what: row for row in found.rows}
@@ -44,6 +47,7 @@ def test_what_differs_is_found_and_said(runs, cli):
     assert "points of success" in said["sentences"][0]
 
 
+@pytest.mark.slow
 def test_a_run_compared_with_itself_shows_nothing(runs):
     found = compare(runs / "expert", runs / "expert")
     assert all(row.found.value == 0 and row.p == 1.0 for row in found.rows)
@@ -51,6 +55,7 @@ def test_a_run_compared_with_itself_shows_nothing(runs):
     assert found.disagreements == []
 
 
+@pytest.mark.slow
 def test_where_they_disagree_is_filmed(runs, cli, tmp_path):
     evaluate("no-op", "quick", out=tmp_path / "no-op", workers=0, **{**CHOSEN, "tasks": ["lift"], "limit": 1})
     found = compare(runs / "expert", tmp_path / "no-op")

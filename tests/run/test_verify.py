@@ -13,6 +13,8 @@ from oodbench.run import provenance, records, trace
 from oodbench.run.runner import evaluate
 from oodbench.run.verify import verify
 
+pytestmark = pytest.mark.xdist_group("verify")  # one worker makes what they share
+
 TORCH = """
 import numpy as np
 import torch
@@ -185,6 +187,7 @@ def test_where_a_policy_acts_differently_is_named(runs):
     assert "from the policy: it acts differently from step 1 on" in said(report)
 
 
+@pytest.mark.slow
 def test_a_policy_that_throws_dice_is_measured_against_itself(runs, tmp_path):
     evaluate(f"{runs / 'net.py'}:Dice", "quick", out=tmp_path / "dice", **CHOSEN)
     uri = f"{runs / 'net.py'}:Dice"
@@ -203,6 +206,7 @@ def test_a_trace_that_was_cut_short_is_left_out(copy):
     assert report.from_actions == 2
 
 
+@pytest.mark.slow
 def test_the_command_says_so_and_a_run_is_repeated_from_its_folder(runs, cli, copy):
     done = cli("verify", runs / "expert", "--sample", 2)
     assert done.returncode == 0, done.stderr
