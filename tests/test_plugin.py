@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent / "plugin"
+pytestmark = pytest.mark.slow
 SHIFTS = ("execution.sour-hand", "visual.haze", "semantic.whisper")
 
 # What the released suites play: the plan, and every 97th scene. For the lead: with pools and closures this becomes

@@ -43,10 +43,11 @@ def test_core_covers_tasks_axes_and_severities():
     assert len({episode.key for episode in plan}) == len(plan)
 
 
-def test_full_has_every_shift_at_every_level():
+def test_full_has_all_its_shifts_at_every_level():
     plan = SUITES.get("full-1").plan()
     names = {episode.shift.name for episode in plan} - {"none"}
-    assert names == {name for name in SHIFTS.names() if not name.startswith("control.")}
+    assert len(names) >= 50, "all that there were when it was released; later ones are not in it"
+    assert names <= {name for name in SHIFTS.names() if not name.startswith("control.")}
     assert {episode.shift.severity for episode in plan} == {0.0, 1.0, 2.0, 3.0, 4.0, 5.0}
 
 
