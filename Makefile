@@ -10,7 +10,7 @@ DEMO := runs/demo
 SHOWN := visual.table-texture,visual.light-direction,semantic.reference-spatial,semantic.unseen-object,execution.robot-init
 CONTROLS := expert expert-noisy expert-blind replay random no-op
 
-.PHONY: demo test lint format setup lerobot-env browser gl docs audit controls leaderboard clean
+.PHONY: demo test test-fast lint format setup lerobot-env browser gl docs audit controls leaderboard clean
 
 setup: $(READY) gl
 
@@ -61,6 +61,10 @@ leaderboard: setup
 
 test: setup lerobot-env browser
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+# Every area's quick tests, in under two minutes on 2 cores.
+test-fast: setup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not browser and not lerobot" --durations 5
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -88,6 +88,7 @@ def test_a_frozen_projector_stays_and_a_trained_one_moves(inputs: Tensor, featur
         assert alignment.projector.training == train
 
 
+@pytest.mark.slow
 def test_training_on_it_aligns_and_a_shuffled_teacher_is_farther_away(inputs: Tensor, features: Tensor) -> None:
     model = Toy()
     alignment = aligned(model)

@@ -53,8 +53,9 @@ def test_scenes_of_a_suite_are_examined():
         assert isinstance(episode, Episode)
 
 
+@pytest.mark.slow
 def test_the_command_audits_and_writes_its_table(cli, tmp_path):
-    done = cli("audit", "--suite", "smoke", "--limit", 1, "--out", "audit.md", "--quiet", timeout=240)
+    done = cli("audit", "--suite", "smoke", "--limit", 1, "--out", "audit.md", "--quiet")
     assert done.returncode == 0, done.stdout + done.stderr
     text = (tmp_path / "audit.md").read_text()
     assert "| none | 0 | 100.0 %" in text

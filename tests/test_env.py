@@ -20,6 +20,7 @@ def test_passes_gymnasiums_checker(task):
     env.close()
 
 
+@pytest.mark.slow
 def test_runs_under_async_vector_env_with_the_scenes_of_a_single_one():
     def make():
         return gymnasium.make("oodbench:oodbench/put-on-v1", shift="execution.robot-init@2", size=32)

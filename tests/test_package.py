@@ -6,11 +6,14 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from oodbench.task import TASKS
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.mark.slow
 def test_the_wheel_carries_tasks_and_assets_and_finds_them(tmp_path):
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
@@ -32,29 +35,30 @@ def test_the_wheel_carries_tasks_and_assets_and_finds_them(tmp_path):
     assert (installed / "oodbench/report/templates/report.html.j2").is_file()
 
 
-def test_doctor_finds_this_machine_ready(cli):
-    result = cli("doctor", "--json")
+def test_doctor_finds_this_machine_ready(process):
+    result = process("doctor", "--json")
     checks = {check["name"]: check for check in json.loads(result.stdout)}
     assert result.returncode == 0, checks
     assert checks["mujoco"]["found"] == "3.9.0"
 
 
-def test_doctor_says_how_to_fix_a_missing_cache(cli, monkeypatch, tmp_path):
+def test_doctor_says_how_to_fix_a_missing_cache(process, monkeypatch, tmp_path):
     monkeypatch.setenv("OODBENCH_CACHE", str(tmp_path / "nothing"))
-    result = cli("doctor")
+    result = process("doctor")
     assert result.returncode == 2
     assert "oodbench doctor --fix" in result.stdout
 
 
-def test_doctor_says_which_packages_bring_opengl(cli, monkeypatch):
+def test_doctor_says_which_packages_bring_opengl(process, monkeypatch):
     monkeypatch.setenv("MUJOCO_GL", "osmesa")
     monkeypatch.setenv("PYOPENGL_PLATFORM", "osmesa")
-    result = cli("doctor")
+    result = process("doctor")
     if result.returncode:  # a machine that happens to have OSMesa passes
         assert "apt-get" in result.stdout
         assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_list_json_is_complete(cli):
     shifts = json.loads(cli("list", "shifts", "--json").stdout)
     assert len([s for s in shifts if not s["shift"].startswith("control.")]) >= 40
@@ -64,6 +68,7 @@ def test_list_json_is_complete(cli):
         assert cli("list", what).returncode == 0
 
 
+@pytest.mark.slow
 def test_view_writes_a_sheet_with_a_row_a_task_and_a_column_a_severity(cli, tmp_path):
     from PIL import Image
 

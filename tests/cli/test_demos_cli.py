@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-COMMAND = [sys.executable, "-m", "oodbench", "demos"]
+import pytest
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *words], capture_output=True, text=True)
+@pytest.fixture
+def run(cli: Run) -> Run:
+    return partial(cli, "demos")
 
 
-def test_record_info_render_export(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_record_info_render_export(run: Run, tmp_path: Path) -> None:
     store = str(tmp_path / "store")
     recorded = run("record", store, "--task", "put-on", "--episodes", "2", "--workers", "0")
     assert recorded.returncode == 0, recorded.stderr
@@ -35,7 +40,7 @@ def test_record_info_render_export(tmp_path: Path) -> None:
     assert info["total_episodes"] >= 1
 
 
-def test_mistakes_are_one_line(tmp_path: Path) -> None:
+def test_mistakes_are_one_line(run: Run, tmp_path: Path) -> None:
     for words, expected in (
         (("record", str(tmp_path / "x"), "--task", "put-onto"), "did you mean 'put-on'"),
         (("info", str(tmp_path / "none")), "holds no demonstrations"),

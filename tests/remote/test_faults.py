@@ -222,6 +222,7 @@ def start_server(path, port):
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
+@pytest.mark.slow
 def test_a_server_killed_in_mid_episode_and_started_again_loses_and_doubles_nothing(tmp_path):
     path = tmp_path / "wander.py"
     path.write_text(POLICY)
@@ -260,6 +261,7 @@ def test_a_server_killed_in_mid_episode_and_started_again_loses_and_doubles_noth
     assert any(record.attempts == 2 for record in there.values()), "an episode was cut off, and played again"
 
 
+@pytest.mark.slow
 def test_a_server_that_stays_away_stops_the_run_and_the_same_command_goes_on(cli, tmp_path):
     path, port = tmp_path / "wander.py", free_port()
     path.write_text(POLICY)

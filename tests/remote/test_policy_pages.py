@@ -77,6 +77,7 @@ def test_every_page_is_run_here():
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_openpi():
     with openpi_server(lambda message: {"actions": STILL}) as address:
         for words in commands("openpi"):
@@ -90,6 +91,7 @@ def test_groot():
             type_in(words, localhost_5555=address)
 
 
+@pytest.mark.slow
 def test_openvla():
     def answer(message):
         return list(STILL) if "full_image" in message else STILL[0]
@@ -99,6 +101,7 @@ def test_openvla():
             type_in(words, localhost_8000=address)
 
 
+@pytest.mark.slow
 def test_vla_eval():
     model = Model({"send_wrist_image": True, "send_state": True}, chunk_size=8)
     with api.serve_background(model) as server:
@@ -138,6 +141,7 @@ def play_page(page: str, **replace: str) -> None:
             server.wait()
 
 
+@pytest.mark.slow
 def test_own():
     for head, content in blocks("own"):
         if head.startswith("python "):
@@ -188,6 +192,7 @@ def tiny_pi0(folder: Path) -> None:
     (folder / "statistics.json").write_text(json.dumps(numbers))
 
 
+@pytest.mark.slow
 def test_transformers(tmp_path):
     tiny_pi0(tmp_path / "tiny")
     for head, content in blocks("transformers"):

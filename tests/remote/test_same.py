@@ -120,6 +120,7 @@ def test_the_expert_over_the_wires_of_openpi_groot_and_openvla(here):
         assert outcomes(Far(expert, uri), SHIFTS[:1]) == here[:1]
 
 
+@pytest.mark.slow
 def test_the_reference_policy_over_every_protocol_of_our_server(tiny_vla):
     uri = f"{BASELINE}:load?checkpoint={tiny_vla}&execute=8"
     shifts = ("none", "semantic.correction@3")

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 from vla_eval import api
 from vla_eval.model_servers.predict import PredictModelServer
 from vla_eval.specs import GRIPPER_CLOSE_POS, IMAGE_RGB, LANGUAGE, POSITION_DELTA, ROTATION_AA
@@ -47,6 +48,7 @@ class Told(PredictModelServer):
         return {"agentview": IMAGE_RGB, "wrist": IMAGE_RGB, "language": LANGUAGE}
 
 
+@pytest.mark.slow
 def test_vla_eval_plays_the_scenes_that_oodbench_run_plays(tmp_path):
     model = Told()
     config = {

@@ -85,6 +85,7 @@ def test_the_paragraph_and_the_citation_name_what_can_be_found_again(said):
     assert said["bibtex"].count("{") == said["bibtex"].count("}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "magic"), [("pdf", b"%PDF"), ("svg", b"<?xml")])
 def test_figures(cli, tmp_path, kind, magic):
     done = cli("report", *RUNS, "--format", kind, "--out", f"curves.{kind}")

@@ -85,6 +85,7 @@ def outcomes(uri, out, **options):
     return {record.key: (record.outcome_sha256, record.steps) for record in records}
 
 
+@pytest.mark.slow
 def test_outcomes_do_not_depend_on_what_a_batch_is_made_of(policies, tmp_path):
     alone = outcomes(f"{policies}:Looks", tmp_path / "a", workers=0)
     assert len(alone) >= 6
@@ -170,24 +171,25 @@ def test_a_slow_answer_holds_up_its_own_episode_only():
     assert Uneven.began.is_set()
 
 
+@pytest.mark.slow
 def test_in_real_time_the_world_goes_on_while_the_policy_thinks(tmp_path):
     path = tmp_path / "slow.py"
     path.write_text(
         "import time\nimport numpy as np\nfrom oodbench.policies import PolicySpec\n"
         "class P:\n"
-        "    spec = PolicySpec(cameras=(), execute=8)\n"
+        "    spec = PolicySpec(cameras=(), execute=20)\n"
         "    def reset(self, episode): self.asked = 0\n"
         "    def act(self, seen):\n"
         "        self.asked += 1\n"
         "        time.sleep(0.21)\n"
-        "        return np.zeros((8, 7))\n"
+        "        return np.zeros((20, 7))\n"
     )
     chosen = {"tasks": ["lift"], "shifts": ["none"], "limit": 1, "workers": 0}
     patient = evaluate(f"{path}:P", "quick", out=tmp_path / "a", **chosen).records()[0]
     assert patient.waited is None
     hurried = evaluate(f"{path}:P", "quick", out=tmp_path / "b", real_time=True, **chosen).records()[0]
     assert hurried.steps == patient.steps, "the horizon is one of the world's time"
-    asked = hurried.steps / 12  # 4 steps of waiting, 8 of acting
+    asked = hurried.steps / 24  # 4 steps of waiting, 20 of acting
     assert hurried.waited == pytest.approx(4 * asked, abs=5)
     assert hurried.slowest_answer >= 0.21
     with pytest.raises(OodbenchError, match="another setting of --real-time"):

@@ -38,6 +38,7 @@ def reference(tmp_path_factory):
     return _outcomes(folder.path)
 
 
+@pytest.mark.slow
 def test_every_planned_episode_is_recorded_once_with_what_users_need(tmp_path, reference):
     folder = evaluate("expert", "quick", out=tmp_path / "run", workers=1, **PART)
     lines = (folder.path / "episodes.jsonl").read_text().splitlines()
@@ -57,6 +58,7 @@ def test_every_planned_episode_is_recorded_once_with_what_users_need(tmp_path, r
     assert info["policy"]["spec"]["execute"] == 1
 
 
+@pytest.mark.slow
 def test_two_workers_and_another_order_give_the_same_outcomes(tmp_path, reference):
     suite = SUITES.get("quick")
     plan = evaluate("expert", "quick", out=tmp_path / "run", workers=2, **PART)
@@ -69,6 +71,7 @@ def test_two_workers_and_another_order_give_the_same_outcomes(tmp_path, referenc
     assert {r.key: (r.success, r.scene_sha256, r.outcome_sha256, r.steps, r.instruction) for r in shuffled} == reference
 
 
+@pytest.mark.slow
 def test_kill_9_and_resume(tmp_path, reference):
     """The main process is killed in mid-run; its workers go too; the same command plays only what is missing."""
     out = tmp_path / "run"
@@ -92,6 +95,7 @@ def test_kill_9_and_resume(tmp_path, reference):
     assert _outcomes(out) == reference
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tmp_path, policy_file):
     out = tmp_path / "run"
     command = [sys.executable, "-m", "oodbench", "run", "quick", "--policy", f"{policy_file}:Slow", "--out", str(out)]
@@ -109,6 +113,7 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tmp_path, policy_file):
     assert json.loads((out / "run.json").read_text())["status"] == "interrupted"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("how", "says"), [("exit", "code 7"), ("segv", "SIGSEGV")])
 def test_a_crashed_worker_is_replaced_and_its_episode_played_again(tmp_path, policy_file, how, says):
     folder = evaluate(f"{policy_file}:Once?how={how}", "quick", out=tmp_path / "run", workers=1, **PART)
@@ -118,6 +123,7 @@ def test_a_crashed_worker_is_replaced_and_its_episode_played_again(tmp_path, pol
     assert sorted(r.attempts for r in kept) == [1] * 9 + [2]
 
 
+@pytest.mark.slow
 def test_a_policy_that_always_crashes_is_an_error_not_a_failure(tmp_path, policy_file):
     policy_file.write_text(policy_file.read_text().replace("flag.touch()", "pass"))
     small = {**PART, "shifts": ["execution.robot-init"]}
@@ -128,6 +134,7 @@ def test_a_policy_that_always_crashes_is_an_error_not_a_failure(tmp_path, policy
         assert record.attempts == 2
 
 
+@pytest.mark.slow
 def test_a_hanging_policy_is_stopped_by_the_watchdog(tmp_path, policy_file):
     small = {**PART, "shifts": ["none"]}
     policy_file.write_text(policy_file.read_text().replace("flag.touch()", "pass"))
@@ -204,6 +211,7 @@ def test_damage_in_the_middle_of_the_records_is_named(tmp_path):
         records.read(path)
 
 
+@pytest.mark.slow
 def test_seed_offset_plays_other_scenes_of_the_same_cells(tmp_path, reference):
     folder = evaluate("no-op", "quick", out=tmp_path / "run", workers=0, seed_offset=1000, **PART)
     keys = {r.key for r in folder.records()}
@@ -218,6 +226,7 @@ def test_a_composed_shift_can_be_asked_for(tmp_path):
     assert {(r.shift, r.axis) for r in kept} == {("none", "id"), (spec, "combined")}
 
 
+@pytest.mark.slow
 def test_video_is_playable_and_named_in_the_record(tmp_path):
     import imageio.v2 as imageio
 
@@ -231,6 +240,7 @@ def test_video_is_playable_and_named_in_the_record(tmp_path):
     assert len(frames) > 50
 
 
+@pytest.mark.slow
 def test_replay_repeats_an_episode_bit_for_bit(tmp_path, cli):
     evaluate("expert", "quick", out=tmp_path / "r", workers=0, limit=1, tasks=["put-on"], shifts=["visual.lighting"])
     shown = cli("replay", "r", "--episode", "put-on/visual.lighting/3/0", "--save-scene", "scene.json")

@@ -118,6 +118,7 @@ def test_the_first_step_that_differs_is_named(copy, runs, tmp_path):
     assert "the simulator's state differs from step 21 on" in said(verify(other, None, with_policy=False))
 
 
+@pytest.mark.slow
 def test_a_policy_that_throws_dice_is_measured_against_itself(runs, tmp_path):
     evaluate(f"{runs / 'net.py'}:Dice", "quick", out=tmp_path / "dice", **CHOSEN)
     report = verify(tmp_path / "dice", None, with_policy=False, aa=True)
@@ -133,6 +134,7 @@ def test_a_trace_that_was_cut_short_is_left_out(copy):
     assert report.from_actions == 2
 
 
+@pytest.mark.slow
 def test_the_command_says_so_and_a_run_is_repeated_from_its_folder(runs, cli, copy):
     done = cli("verify", runs / "expert", "--sample", 2)
     assert done.returncode == 0, done.stderr

@@ -24,6 +24,7 @@ ADDING = (
 FAMILIES = [task for task in TASKS if task.concept is None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ADDING)
 def test_added_objects_touch_nothing(name):
     for task, seed in itertools.product((t for t in FAMILIES if SHIFTS.get(name).applies(t)), range(6)):

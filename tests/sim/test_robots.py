@@ -43,6 +43,7 @@ def _play(cache, fresh):
     )
 
 
+@pytest.mark.slow
 def test_a_copied_cache_needs_no_robosuite_and_gives_the_same_physics(tmp_path):
     robots.ensure("panda")
     shutil.copytree(paths.cache_dir(), tmp_path / "cache")
@@ -57,6 +58,7 @@ def test_without_cache_and_robosuite_the_way_out_is_said(tmp_path):
     assert "pip install 'oodbench[robosuite]'" in result.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_preparing_twice_gives_the_same_files(tmp_path, monkeypatch):
     hashes = []
     for name in ("a", "b"):
