@@ -33,7 +33,7 @@ HALF_SHUT, HOLD = 0.75, 0.0  # gripper commands: from open to 5 cm in one step; 
 LOW = 0.018  # height of the grip when the fingers push along the table (m)
 
 # How each predicate is reached: a generator function of the Expert and of the predicate's arguments.
-SCRIPTS: Registry[Callable[..., Script]] = Registry("expert script", group="oodbench.expert_scripts")
+SCRIPTS: Registry[Callable[..., Script]] = Registry("expert script")
 
 
 def expert_script(predicate: str) -> Callable[[Callable[..., Script]], Callable[..., Script]]:

@@ -46,7 +46,7 @@ class Registry(Generic[T]):
         kind: The word for one of them in messages ("task").
         folder: A folder of TOML files, one thing a file, read when first asked for.
         read: Reads such a file; kinds that have it can also be read from a path.
-        group: The entry-point group; ``oodbench.<kind>s`` when empty.
+        group: The entry-point group; ``oodbench.<kind>s`` when empty, with underscores.
         of: What a thing of another package must be an instance of; anything that can be called when None.
         lazy: An entry point is one thing of that name, and is not loaded before it is asked for (policies import
             much). Otherwise all entry points are loaded before the first look at all names.
@@ -63,7 +63,7 @@ class Registry(Generic[T]):
         lazy: bool = False,
     ) -> None:
         self.kind = kind
-        self.group = group or f"oodbench.{kind}s"
+        self.group = group or f"oodbench.{kind.replace(' ', '_')}s"
         self._read = read
         self._of = of
         self._lazy = lazy

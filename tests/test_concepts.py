@@ -41,11 +41,22 @@ def test_a_scene_is_as_known_as_the_least_known_of_its_things() -> None:
     assert concept_of_scene(Episode("put-on", ShiftSpec.parse("none", 0.0), 0).scene(suite)) == "robot"
 
 
-def test_a_thing_that_is_in_neither_half_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thing_that_is_no_test_thing_or_named_twice_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     file = concept_file()
-    monkeypatch.setattr(concepts.toml, "load", lambda path, model: file.model_copy(update={"web": file.web[1:]}))
-    concept_file.cache_clear()
-    with pytest.raises(SpecError, match=file.web[0]):
-        concept_file()
+    for name in ("apple", file.none[0]):
+        other = file.model_copy(update={"web": (*file.web, name)})
+        monkeypatch.setattr(concepts.toml, "load", lambda path, model, other=other: other)
+        concept_file.cache_clear()
+        with pytest.raises(SpecError, match=name):
+            concept_file()
     monkeypatch.undo()
     concept_file.cache_clear()
+
+
+def test_a_test_thing_of_ones_own_is_one_that_nothing_was_trained_on() -> None:
+    file = concept_file()
+    listed = {*file.web, *file.none}
+    assert {a.name for a in OBJECTS if a.name in OBJECTS.shipped_names() and concept_of(a) == "web"} >= set(file.web)
+    own = OBJECTS.get(file.web[0]).model_copy(update={"name": "my-thing"})
+    assert own.name not in listed
+    assert concept_of(own) == "none"

@@ -43,7 +43,7 @@ def test_core_covers_tasks_axes_and_severities():
     assert len({episode.key for episode in plan}) == len(plan)
 
 
-def test_full_has_every_shift_at_every_level():
+def test_full_has_all_its_shifts_at_every_level():
     plan = SUITES.get("full-1").plan()
     names = {episode.shift.name for episode in plan} - {"none"}
     assert names == {name for name in standard().names("shifts") if not name.startswith("control.")}

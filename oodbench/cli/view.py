@@ -34,7 +34,7 @@ def view(
 
     if shift in ("objects", "textures", "tasks", "banner"):
         draw: dict[str, Callable[[], Image]] = {
-            "objects": sheets.objects, "textures": sheets.textures, "tasks": sheets.tasks,
+            "objects": sheets.objects, "textures": sheets.textures, "tasks": lambda: sheets.tasks(task or None),
             "banner": sheets.banner,
         }  # fmt: skip
         sheet = draw[shift]()

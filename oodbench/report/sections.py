@@ -34,7 +34,7 @@ class Section:
     html: Callable[[Sequence[RunSummary]], str] | None = None
 
 
-SECTIONS: Registry[Section] = Registry("report section", group="oodbench.report_sections", of=Section)
+SECTIONS: Registry[Section] = Registry("report section", of=Section)
 Build = Callable[[Sequence["RunSummary"]], Lines]
 
 
