@@ -16,7 +16,7 @@ import numpy as np
 from oodbench.concepts import concept_of_scene
 from oodbench.run import columns
 from oodbench.run.columns import Episodes
-from oodbench.run.folder import read_info
+from oodbench.run.info import read_info
 from oodbench.shift import ShiftSpec
 from oodbench.stats.clustered import by_scene, clustered_rate
 from oodbench.stats.paired import paired_difference
@@ -49,7 +49,7 @@ def _place(name: str, arms: tuple[str, ...]) -> int:
 
 
 def _run(path: Path) -> Run:
-    suite = Suite.model_validate(read_info(path)["suite"]["content"])
+    suite = read_info(path).suite_to_play()
     return suite, columns.read(path / "episodes.jsonl")
 
 

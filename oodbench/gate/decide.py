@@ -118,9 +118,9 @@ def make_baseline(
     folder = run or out.with_suffix(".run")
     kept = evaluate_plan(policy, suite, order, out=folder, workers=workers, envs=envs, listener=listener)
     success, scenes = outcomes(kept.records(), order)
-    info = kept.info["policy"]
+    info = kept.info.policy.model_dump(mode="json", include={"uri", "name", "files", "metadata"})
     found = Baseline(
-        plan=plan, policy={key: info.get(key) for key in ("uri", "name", "files", "metadata") if info.get(key)},
+        plan=plan, policy={key: value for key, value in info.items() if value},
         versions=provenance.versions(), assets_sha256=provenance.assets_sha256(), success=success, scenes=scenes,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )  # fmt: skip

@@ -15,18 +15,19 @@ from scipy import stats
 from oodbench.errors import RunFolderError
 from oodbench.report.summary import FAILURES, RunSummary, axis_order, load, percent
 from oodbench.run.columns import Episodes, episode_codes
-from oodbench.run.folder import dig, short
+from oodbench.run.folder import short
+from oodbench.run.info import value_at
 from oodbench.stats.clustered import by_scene, clustered_mean, paired_scenes, sign_flip
 from oodbench.stats.multiple import holm
 from oodbench.stats.paired import PairedDifference, difference, pair
 
-MUST_AGREE = {  # keys into run.json, and words for them
-    ("suite", "sha256"): "suite",
-    ("protocol",): "protocol",
-    ("real_time",): "setting of --real-time",
-    ("versions", "mujoco"): "MuJoCo version",
-    ("versions", "numpy"): "numpy version",
-    ("assets_sha256",): "tasks and assets",
+MUST_AGREE = {  # fields of RunInfo, and words for them
+    "suite.sha256": "suite",
+    "protocol": "protocol",
+    "real_time": "setting of --real-time",
+    "versions.mujoco": "MuJoCo version",
+    "versions.numpy": "numpy version",
+    "assets_sha256": "tasks and assets",
 }
 POWER, ALPHA = 0.8, 0.05  # of the detectable difference that is shown
 OUTCOMES = ("success", *reversed(FAILURES))  # from best to worst, by how far an episode got
@@ -113,8 +114,8 @@ class Comparison:
 def compare(a: Path, b: Path) -> Comparison:
     """Compare two run folders. Raises RunFolderError, saying what differs, when they cannot be paired."""
     first, second = (load([path])[0] for path in (a, b))
-    for keys, words in MUST_AGREE.items():
-        old, new = dig(first.info, keys), dig(second.info, keys)
+    for name, words in MUST_AGREE.items():
+        old, new = value_at(first.info, name), value_at(second.info, name)
         if old != new:
             raise RunFolderError(
                 f"{a} and {b} cannot be paired: they were played with another {words} "

@@ -18,12 +18,14 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from oodbench import __version__
+from oodbench.redact import redacted
 from oodbench.report import charts
 from oodbench.report.overview import Row, Standing, ordered, row_of, standing
 from oodbench.report.paper import methods
 from oodbench.report.summary import OUTCOMES, Cell, RunSummary, percent, suite_name, verdict
 from oodbench.report.tables import extra_tables
 from oodbench.report.terminal import TITLES
+from oodbench.run import files
 from oodbench.run.records import AXES
 from oodbench.stats.rates import Rate
 
@@ -66,7 +68,7 @@ def render(runs: Sequence[RunSummary], target: Path) -> str:
         .get_template("report.html.j2")
         .render(
             title=f"oodbench: {suite_name(runs[0].info)}",
-            suite=runs[0].info.get("suite", {}),
+            suite=runs[0].info.suite,
             runs=runs,
             verdicts=[verdict(run) for run in runs],
             rows=rows(runs, order),
@@ -126,8 +128,8 @@ def films(run: RunSummary) -> Iterator[tuple[Path, Shown]]:
     """The films of a run that are there, each with its file; source is that file's path within the run folder."""
     e = run.episodes
     for film in run.episodes.films:
-        path = run.path / film.path
-        if path.is_file():
+        path = files.film_path(run.path, film.path)
+        if path is not None:
             task, shift, severity, _ = e.key(film.row)
             failure = e.failure.at(film.row) or "timeout"
             won = bool(e.success[film.row] == 1)
@@ -153,28 +155,24 @@ def _embedded(runs: Sequence[RunSummary], target: Path) -> list[Shown]:
 def provenance(run: RunSummary) -> list[tuple[str, str]]:
     """(what, value) of everything that a run was made with."""
     info = run.info
-    suite, policy = info.get("suite", {}), info.get("policy", {})
-    git, hardware, gl = info.get("git") or {}, info.get("hardware", {}), info.get("gl", {})
-    versions = ", ".join(f"{name} {version}" for name, version in info.get("versions", {}).items())
-    wall = float(info.get("wall_seconds") or 0.0)
+    git, hardware = info.git, info.hardware
+    hashes = "".join(f"\n{path} sha256 {sha}" for path, sha in info.policy.files.items())
+    workers = "?" if info.workers is None else info.workers
     rows = [
-        ("command", shlex.join(info.get("command", []))),
-        (
-            "policy",
-            f"{policy.get('uri', '?')}" + "".join(f"\n{p} sha256 {h}" for p, h in policy.get("files", {}).items()),
-        ),
-        ("suite", f"{suite_name(info)}, sha256 {suite.get('sha256', '?')}, split {suite.get('split', '?')}"),
-        ("protocol", ", ".join(f"{k}: {v}" for k, v in info.get("protocol", {}).items())),
+        ("command", redacted(shlex.join(info.command))),
+        ("policy", redacted(info.policy.uri) + hashes),
+        ("suite", f"{suite_name(info)}, sha256 {info.suite.sha256}, split {info.suite.split}"),
+        ("protocol", ", ".join(f"{k}: {v}" for k, v in info.protocol.model_dump().items())),
         ("real time", _real_time(run)),
-        ("tasks and assets", f"sha256 {info.get('assets_sha256', '?')}"),
-        ("versions", versions),
-        ("commit", f"{git['commit']}{' with changes' if git.get('dirty') else ''}" if git.get("commit") else "-"),
+        ("tasks and assets", f"sha256 {info.assets_sha256 or '?'}"),
+        ("versions", ", ".join(f"{name} {version}" for name, version in info.versions.items())),
+        ("commit", f"{git.commit}{' with changes' if git.dirty else ''}" if git and git.commit else "-"),
+        ("machine", f"{hardware.cpu}, {hardware.cores or '?'} cores, {hardware.memory_gib} GiB"),
+        ("OpenGL", info.gl.get("renderer", "-")),
         (
-            "machine",
-            f"{hardware.get('cpu', '?')}, {hardware.get('cores', '?')} cores, {hardware.get('memory_gib', '?')} GiB",
+            "time",
+            f"{info.wall_seconds / 60:.1f} minutes with {workers} workers; began {info.created or '?'}",
         ),
-        ("OpenGL", gl.get("renderer", "-")),
-        ("time", f"{wall / 60:.1f} minutes with {info.get('workers', '?')} workers; began {info.get('created', '?')}"),
     ]
     return [(name, value) for name, value in rows if value]
 

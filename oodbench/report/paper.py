@@ -12,7 +12,8 @@ from oodbench import __version__
 from oodbench.report.overview import Row, headline, standing
 from oodbench.report.summary import SCORE_NOTE, RunSummary, Score, suite_name
 from oodbench.report.terminal import TITLES
-from oodbench.run.folder import dig, short
+from oodbench.run.folder import short
+from oodbench.run.info import RunInfo
 from oodbench.run.records import AXES
 from oodbench.stats.clustered import ClusteredMean
 from oodbench.stats.rates import Interval, Rate
@@ -27,19 +28,18 @@ def methods(runs: Sequence[RunSummary]) -> str:
     """A paragraph for a paper's methods section: what was run, scored and compared, and how."""
     info = runs[0].info
     e = runs[0].episodes
-    protocol = dig(info, ("protocol", "success")) or "settled"
     reading = {
         "settled": "the goal holds with the object released and at rest",
         "ever": "the goal held at any step",
         "final": "the goal holds at the horizon",
-    }[protocol]
+    }[info.protocol.success]
     tasks, shifts = len(runs[0].tasks), len([s for s in runs[0].shifts.values() if s.axis not in ("id", "control")])
     levels = sorted({float(v) for v in e.severity[e.shifted]})
     under = f" under {shifts} shifts at severities {', '.join(f'{v:g}' for v in levels)}" if shifts else ""
     scenes = len(set(e.scene_codes[headline(runs[0])].tolist()))
     said = [
         f"We evaluated on oodbench {__version__}, suite {suite_name(info)} (sha256 {short(_suite_hash(info), 15)}), "
-        f"with MuJoCo {dig(info, ('versions', 'mujoco')) or '?'}: {tasks} tasks{under}, {len(e)} episodes a policy "
+        f"with MuJoCo {info.versions.get('mujoco', '?')}: {tasks} tasks{under}, {len(e)} episodes a policy "
         f"from {scenes} scenes.",
         f"An episode succeeds when {reading}.",
         SCORE_NOTE.replace("The mean", "Scores are the mean", 1),
@@ -140,8 +140,7 @@ def long_csv(runs: Sequence[RunSummary]) -> str:
 def bibtex(runs: Sequence[RunSummary]) -> str:
     """Citations for oodbench and for the version of the suite, by which a score can be found again."""
     info = runs[0].info
-    suite = info.get("suite", {})
-    name = re.sub(r"[^a-z0-9]+", "", str(suite.get("name", "suite")).lower())
+    name = re.sub(r"[^a-z0-9]+", "", info.suite.name.lower())
     key, title = REFERENCE
     return f"""@software{{oodbench,
   title = {{oodbench: a simulation benchmark for out-of-distribution generalisation of robot policies}},
@@ -150,10 +149,10 @@ def bibtex(runs: Sequence[RunSummary]) -> str:
   year = {{{_year(info)}}}
 }}
 
-@misc{{oodbench_{name}_v{suite.get("version", 1)},
+@misc{{oodbench_{name}_v{info.suite.version},
   title = {{oodbench suite {suite_name(info)}}},
   author = {{{{The oodbench authors}}}},
-  note = {{sha256 {_suite_hash(info)}; oodbench {dig(info, ("versions", "oodbench")) or __version__}}},
+  note = {{sha256 {_suite_hash(info)}; oodbench {info.versions.get("oodbench", __version__)}}},
   year = {{{_year(info)}}}
 }}
 
@@ -198,9 +197,9 @@ def _wrapped(text: str, width: int = 100) -> list[str]:
     return textwrap.wrap(text, width)
 
 
-def _suite_hash(info: dict[str, Any]) -> str:
-    return str(dig(info, ("suite", "sha256")) or "?")
+def _suite_hash(info: RunInfo) -> str:
+    return info.suite.sha256
 
 
-def _year(info: dict[str, Any]) -> str:
-    return str(info.get("created", ""))[:4] or "2026"
+def _year(info: RunInfo) -> str:
+    return info.created[:4] or "2026"

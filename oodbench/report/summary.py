@@ -14,7 +14,7 @@ import numpy as np
 from oodbench.errors import RunFolderError
 from oodbench.run import columns
 from oodbench.run.columns import Episodes
-from oodbench.run.folder import read_info
+from oodbench.run.info import RunInfo, read_info
 from oodbench.run.records import AXES, COMPRESSED, PLAIN
 from oodbench.stats.clustered import (
     ClusteredMean,
@@ -79,13 +79,14 @@ class RunSummary:
     """One run: what it was, and its numbers."""
 
     path: Path
-    info: dict[str, Any]
+    info: RunInfo
     episodes: Episodes
     label: str
 
     @property
     def planned(self) -> int:
-        return int(self.info.get("plan", {}).get("episodes", len(self.episodes)))
+        planned = self.info.plan.episodes
+        return len(self.episodes) if planned is None else planned
 
     @property
     def partial(self) -> bool:
@@ -93,7 +94,7 @@ class RunSummary:
 
     @property
     def privileged(self) -> bool:
-        return bool(self.info.get("policy", {}).get("privileged"))
+        return self.info.policy.privileged
 
     @property
     def errors(self) -> int:
@@ -242,14 +243,14 @@ def load(paths: Sequence[Path]) -> list[RunSummary]:
     Raises RunFolderError: not a run, no episodes, or runs of different suites.
     """
     infos = [(path, read_info(path), _episodes(path)) for path in paths]
-    names = Counter(info.get("policy", {}).get("uri", path.name) for path, info, _ in infos)
+    names = Counter(info.policy.uri for _, info, _ in infos)
     found = []
     for path, info, kept in infos:
         if not len(kept):
             raise RunFolderError(f"{path}: holds no finished episodes yet")
-        uri = info.get("policy", {}).get("uri", path.name)
+        uri = info.policy.uri
         found.append(RunSummary(path, info, kept, uri if names[uri] == 1 else f"{uri} ({path.name})"))
-    suites = {run.info.get("suite", {}).get("sha256"): run for run in found}
+    suites = {run.info.suite.sha256: run for run in found}
     if len(suites) > 1:
         which = ", ".join(f"{run.path} is of {suite_name(run.info)}" for run in suites.values())
         raise RunFolderError(f"runs of different suites cannot stand in one report: {which}")
@@ -261,10 +262,8 @@ def _episodes(path: Path) -> Episodes:
     return columns.read(plain if plain.exists() else plain.with_suffix(plain.suffix + COMPRESSED))
 
 
-def suite_name(info: dict[str, Any]) -> str:
-    suite = info.get("suite", {})
-    fresh = f", fresh seeds {suite['fresh']}" if suite.get("fresh") else ""
-    return f"{suite.get('name', '?')} v{suite.get('version', '?')}{fresh}"
+def suite_name(info: RunInfo) -> str:
+    return info.suite.title
 
 
 def verdict(run: RunSummary) -> str:
@@ -337,7 +336,7 @@ def as_json(runs: Iterable[RunSummary]) -> list[dict[str, Any]]:
                 "run": run.path.as_posix(),
                 "policy": run.label,
                 "suite": suite_name(run.info),
-                "suite_sha256": run.info.get("suite", {}).get("sha256"),
+                "suite_sha256": run.info.suite.sha256,
                 "episodes": len(run.episodes),
                 "planned": run.planned,
                 "axes": {axis: score(s) for axis, s in run.axes.items()},

@@ -152,12 +152,8 @@ def listening_lines(runs: Sequence[RunSummary]) -> list[list[str]]:
 
 def setting_lines(runs: Sequence[RunSummary]) -> list[list[str]]:
     """Success in the suite's named settings, a row a policy; empty when it names none."""
-    cells = runs[0].info.get("suite", {}).get("content", {}).get("cells", ())
-    settings = [
-        (cell["setting"], set(cell["shifts"]), set(cell["severities"]) or {0.0})
-        for cell in cells
-        if cell.get("setting")
-    ]
+    cells = runs[0].info.suite.content.cells
+    settings = [(cell.setting, set(cell.shifts), set(cell.severities) or {0.0}) for cell in cells if cell.setting]
     if not settings:
         return []
     lines = []

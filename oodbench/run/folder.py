@@ -15,21 +15,22 @@ from typing import IO, Any
 
 from oodbench.errors import RunFolderError
 from oodbench.policies.loading import LoadedPolicy
+from oodbench.redact import redacted, redacted_command
 from oodbench.run import provenance, records
+from oodbench.run.info import FORMAT, RunInfo, bearable, read_info, value_at
 from oodbench.run.pool import Facts
 from oodbench.run.records import EpisodeKey, EpisodeRecord
 from oodbench.suite import Episode, Suite
 
-FORMAT = 1
-COMPARED = {  # what a resumed run must share with its beginning: keys into run.json, and words for it
-    ("plan", "sha256"): "plan",
-    ("suite", "sha256"): "suite",
-    ("policy", "uri"): "policy",
-    ("policy", "files"): "policy files",
-    ("real_time",): "setting of --real-time",
-    ("versions", "mujoco"): "MuJoCo version",
-    ("versions", "oodbench"): "oodbench version",
-    ("assets_sha256",): "tasks and assets",
+COMPARED = {  # what a resumed run must share with its beginning: fields of RunInfo, and words for them
+    "plan.sha256": "plan",
+    "suite.sha256": "suite",
+    "policy.uri": "policy",
+    "policy.files": "policy files",
+    "real_time": "setting of --real-time",
+    "versions.mujoco": "MuJoCo version",
+    "versions.oodbench": "oodbench version",
+    "assets_sha256": "tasks and assets",
 }
 
 
@@ -38,8 +39,14 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.info: dict[str, Any] = {}
+        self._info: RunInfo | None = None
         self._file: IO[str] | None = None
+
+    @property
+    def info(self) -> RunInfo:
+        """What run.json says; once the run has begun."""
+        assert self._info is not None
+        return self._info
 
     @property
     def episodes_path(self) -> Path:
@@ -58,7 +65,7 @@ class RunFolder:
         Raises RunFolderError: it belongs to another plan, policy or version (and what differs), another process is
         using it, or it cannot be written.
         """
-        wanted = describe(suite, policy, plan) | {"real_time": real_time}
+        wanted = describe(suite, policy, plan, real_time=real_time)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = (self.path / ".lock").open("a+")
@@ -85,17 +92,17 @@ class RunFolder:
 
     def hear(self, facts: Facts) -> None:
         """Note what a worker found when it began."""
-        policy = self.info["policy"] | {"privileged": facts.spec.privileged, "spec": facts.spec.model_dump(mode="json")}
+        known: dict[str, Any] = {"privileged": facts.spec.privileged, "spec": facts.spec.model_dump(mode="json")}
         if facts.metadata:
-            policy["metadata"] = facts.metadata
-        self.update(gl=facts.gl, policy=policy)
+            known["metadata"] = bearable(facts.metadata)
+        self.update(gl=facts.gl, policy=self.info.policy.model_copy(update=known))
 
     def update(self, **fields: Any) -> None:
         """Change fields of run.json, atomically."""
-        self.info.update(fields)
+        self._info = self.info.model_copy(update=fields)
         part = self.path / ".run.json.part"
         try:
-            part.write_text(json.dumps(self.info, indent=1) + "\n", encoding="utf-8")
+            part.write_text(self.info.text(), encoding="utf-8")
             part.replace(self.path / "run.json")
         except OSError as error:
             raise RunFolderError(f"{self.path / 'run.json'}: cannot be written ({error.strerror})") from error
@@ -120,10 +127,10 @@ class RunFolder:
         lock.write(str(os.getpid()))
         lock.flush()
 
-    def _adopt(self, wanted: dict[str, Any], plan: Sequence[Episode]) -> None:
+    def _adopt(self, wanted: RunInfo, plan: Sequence[Episode]) -> None:
         existing = self.path / "run.json"
         if existing.exists() and self.records():
-            self.info = read_info(self.path)
+            self._info = read_info(self.path)
             self._refuse_other(wanted)
         elif not existing.exists() and self.episodes_path.exists():
             raise RunFolderError(f"{self.path}: holds episodes but no run.json; give another --out")
@@ -132,12 +139,12 @@ class RunFolder:
                 (self.path / "plan.jsonl").write_text(plan_text(plan), encoding="utf-8")
             except OSError as error:
                 raise RunFolderError(f"{self.path}: cannot be written ({error.strerror})") from error
-            self.info = wanted
+            self._info = wanted
         self.update(status="running")
 
-    def _refuse_other(self, wanted: dict[str, Any]) -> None:
-        for keys, words in COMPARED.items():
-            old, new = dig(self.info, keys), dig(wanted, keys)
+    def _refuse_other(self, wanted: RunInfo) -> None:
+        for name, words in COMPARED.items():
+            old, new = value_at(self.info, name), value_at(wanted, name)
             if old == new:
                 continue
             if words == "plan":
@@ -158,31 +165,32 @@ class RunFolder:
                 file.truncate(content.rfind(b"\n") + 1)
 
 
-def describe(suite: Suite, policy: LoadedPolicy, plan: Sequence[Episode]) -> dict[str, Any]:
-    """The content of run.json before the first episode."""
-    return {
-        "format": FORMAT,
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "status": "running",
-        "command": ["oodbench", *sys.argv[1:]],
-        "policy": {"uri": policy.uri, "name": policy.name, "files": policy.files},
-        "suite": {
-            "name": suite.name,
-            "version": suite.version,
-            "sha256": suite.sha256,
-            "split": suite.split,
-            "fresh": suite.fresh,
-            "content": suite.model_dump(mode="json"),
-        },
-        "protocol": suite.protocol.model_dump(),
-        "plan": {"episodes": len(plan), "sha256": hashlib.sha256(plan_text(plan).encode()).hexdigest()},
-        "versions": provenance.versions(),
-        "assets_sha256": provenance.assets_sha256(),
-        "hardware": provenance.hardware(),
-        "git": provenance.git(),
-        "gl": {},
-        "wall_seconds": 0.0,
-    }
+def describe(suite: Suite, policy: LoadedPolicy, plan: Sequence[Episode], *, real_time: bool = False) -> RunInfo:
+    """The content of run.json before the first episode; secrets in the policy's URI are left out."""
+    return RunInfo.model_validate(
+        {
+            "format": FORMAT,
+            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "status": "running",
+            "command": ["oodbench", *redacted_command(sys.argv[1:])],
+            "policy": {"uri": redacted(policy.uri), "name": policy.name, "files": policy.files},
+            "suite": {
+                "name": suite.name,
+                "version": suite.version,
+                "sha256": suite.sha256,
+                "split": suite.split,
+                "fresh": suite.fresh,
+                "content": suite.model_dump(mode="json"),
+            },
+            "protocol": suite.protocol.model_dump(),
+            "plan": {"episodes": len(plan), "sha256": hashlib.sha256(plan_text(plan).encode()).hexdigest()},
+            "versions": provenance.versions(),
+            "assets_sha256": provenance.assets_sha256(),
+            "hardware": provenance.hardware(),
+            "git": provenance.git(),
+            "real_time": real_time,
+        }
+    )
 
 
 def plan_text(plan: Sequence[Episode]) -> str:
@@ -194,28 +202,8 @@ def plan_text(plan: Sequence[Episode]) -> str:
     return "".join(json.dumps(line) + "\n" for line in lines)
 
 
-def read_info(path: Path) -> dict[str, Any]:
-    """The run.json of a run folder. Raises RunFolderError."""
-    file = path / "run.json"
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunFolderError(f"{path}: holds no run.json; give the folder that `oodbench run` printed") from None
-    except (OSError, ValueError) as error:
-        raise RunFolderError(f"{file}: cannot be read ({error})") from error
-
-
-def dig(info: dict[str, Any], keys: tuple[str, ...]) -> Any:
-    """What stands in run.json under these keys; None where nothing does."""
-    value: Any = info
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
-
-
-def _plan_words(info: dict[str, Any]) -> str:
-    suite = info.get("suite", {})
-    return f"{suite.get('name')} v{suite.get('version')}, {info.get('plan', {}).get('episodes')} episodes"
+def _plan_words(info: RunInfo) -> str:
+    return f"{info.suite.name} v{info.suite.version}, {info.plan.episodes} episodes"
 
 
 def short(value: Any, most: int = 60) -> str:

@@ -11,12 +11,12 @@ from oodbench.errors import RunFolderError, SpecError
 from oodbench.policies.loading import load_policy
 from oodbench.run import records
 from oodbench.run.episode import play, play_scene
-from oodbench.run.folder import read_info
+from oodbench.run.info import read_info
 from oodbench.run.records import EpisodeRecord
 from oodbench.scene import Scene
 from oodbench.shift import ShiftSpec
 from oodbench.sim.world import World
-from oodbench.suite import Episode, Suite
+from oodbench.suite import Episode
 
 
 def replay_scene(path: Path, policy: str, film: Path) -> tuple[Scene, EpisodeRecord]:
@@ -39,7 +39,7 @@ def replay_episode(folder: Path, name: str | None, policy: str | None, film: Pat
     is what the run recorded. Raises RunFolderError when the run has no such episode.
     """
     info = read_info(folder)
-    suite = Suite.model_validate(info["suite"]["content"])
+    suite = info.suite_to_play()
     kept = records.read(folder / "episodes.jsonl")
     if not kept:
         raise RunFolderError(f"{folder}: holds no episodes yet")
@@ -52,7 +52,7 @@ def replay_episode(folder: Path, name: str | None, policy: str | None, film: Pat
     old = names[name] if name else kept[0]
     episode = Episode(old.task, ShiftSpec.parse(old.shift, old.severity), old.seed)
     world = World(suite.protocol.quality)
-    new = play(world, load_policy(policy or info["policy"]["uri"]).make(), episode, suite, film_path=film)
+    new = play(world, load_policy(policy or info.policy.uri).make(), episode, suite, film_path=film)
     same = ""
     if policy is None and new.outcome_sha256 == old.outcome_sha256:
         same = ", bit for bit what the run recorded"

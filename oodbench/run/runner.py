@@ -114,7 +114,7 @@ def evaluate_plan(
         done = folder.done(retry_errors=retry_errors)
         jobs = [Job(e, film_path(folder, e) if e.key in filmed else None) for e in plan if e.key not in done]
         listener.start(folder.path, len(plan), [r for r in folder.records() if r.key in done])
-        began, before = time.monotonic(), folder.info.get("wall_seconds", 0.0)
+        began, before = time.monotonic(), folder.info.wall_seconds
         status = "interrupted"
         try:
             setup = Setup(policy, suite, envs, real_time, folder.path if traces else None)

@@ -13,7 +13,8 @@ from oodbench.errors import OodbenchError
 from oodbench.policies.loading import LoadedPolicy, load_policy
 from oodbench.run import provenance, records, trace
 from oodbench.run.episode import play
-from oodbench.run.folder import read_info, short
+from oodbench.run.folder import short
+from oodbench.run.info import RunInfo, read_info
 from oodbench.run.records import EpisodeRecord
 from oodbench.run.trace import STATE_BYTES, Tape, Trace
 from oodbench.seeding import generator
@@ -61,11 +62,11 @@ def verify(
     kept = [record for record in records.read(run / "episodes.jsonl") if record.error is None]
     report = Report(findings=list(_of_the_run(info, kept)))
     traces = trace.read(run)
-    suite = Suite.model_validate(info["suite"]["content"])
+    suite = info.suite_to_play()
     world = World(suite.protocol.quality)
     policy: Any = None
     if with_policy or aa:
-        loaded = load_policy(info["policy"]["uri"])
+        loaded = load_policy(info.policy.uri)
         report.findings += _of_the_policy(info, loaded)
         policy = loaded.make()
     chosen = _draw(kept, sample)
@@ -98,28 +99,28 @@ def verify(
     return report
 
 
-def _of_the_run(info: dict[str, Any], kept: Sequence[EpisodeRecord]) -> list[Finding]:
+def _of_the_run(info: RunInfo, kept: Sequence[EpisodeRecord]) -> list[Finding]:
     """What is not the same here as where the run was made, and what does not fit within it."""
     found = []
-    here, then = provenance.versions(), info.get("versions", {})
+    here, then = provenance.versions(), info.versions
     for name in ("oodbench", *provenance.PHYSICS):
         if then.get(name) != here.get(name):
             found.append(
                 Finding("versions", f"the run was made with {name} {then.get(name)}, here is {here.get(name)}")
             )
-    if info.get("assets_sha256") != provenance.assets_sha256():
+    if info.assets_sha256 != provenance.assets_sha256():
         found.append(Finding("assets", "tasks, assets or the robot are not those of the run"))
-    suite = Suite.model_validate(info["suite"]["content"])
-    if suite.sha256 != info["suite"]["sha256"]:
+    suite = info.suite_to_play()
+    if suite.sha256 != info.suite.sha256:
         found.append(Finding("suite", "its content does not have the hash that is written beside it"))
-    planned = int(info.get("plan", {}).get("episodes", 0))
+    planned = info.plan.episodes or 0
     if len(kept) > planned:
         found.append(Finding("plan", f"{len(kept)} episodes of {planned} that were planned"))
     return found
 
 
-def _of_the_policy(info: dict[str, Any], loaded: LoadedPolicy) -> list[Finding]:
-    then = info["policy"].get("files", {})
+def _of_the_policy(info: RunInfo, loaded: LoadedPolicy) -> list[Finding]:
+    then = info.policy.files
     return [
         Finding("policy", f"{path} is not the file that was run") for path, sha in loaded.files.items()
         if then.get(path) not in (None, sha)
@@ -180,4 +181,4 @@ def repeat_of(run: Path) -> tuple[str, Suite, list[Episode]]:
     except (OSError, ValueError) as error:
         raise OodbenchError(f"{run / 'plan.jsonl'}: cannot be read ({error})") from error
     plan = [Episode(line["task"], ShiftSpec.parse(line["spec"]), int(line["seed"])) for line in lines]
-    return info["policy"]["uri"], Suite.model_validate(info["suite"]["content"]), plan
+    return info.policy.uri, info.suite_to_play(), plan
