@@ -114,7 +114,7 @@ def build(
     root: Annotated[Path, typer.Option(help="where the leaderboard's entries lie")] = ROOT / "entries",
     replays: Annotated[int, typer.Option(min=0, help="episodes of each entry to play again from their actions")] = 6,
     pictures: Annotated[bool, typer.Option(help="render the contact sheets of the suites")] = True,
-    everything: Annotated[bool, typer.Option("--all", help="show entries that are not admitted, too; unranked")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="also those that are not admitted, unranked")] = False,
 ) -> None:
     """Check all entries and make the static site of those that stand and are admitted.
 

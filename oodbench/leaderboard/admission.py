@@ -1,4 +1,4 @@
-"""Admitting entries: the maintainers of the board draw episodes of an entry that has been handed in, and play them again.
+"""Which entries are admitted: of those, episodes were drawn after they had been handed in, and played again.
 
 Which ones is decided by a salt that is drawn after the entry, and so its digest, was fixed: whoever makes an entry
 cannot know them, nor make another until the draw suits him. leaderboard/admitted.toml keeps the salts, so that
@@ -18,8 +18,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from oodbench.errors import OodbenchError, SpecError
-from oodbench.leaderboard.entry import Sha256, tables_toml
-from oodbench.run.records import EpisodeKey, name_of
+from oodbench.leaderboard.entry import Sha256, name_of, tables_toml
+from oodbench.run.records import EpisodeKey
 
 DRAWN = 48  # episodes of an entry that are played again before it is admitted
 SALT_BYTES = 16

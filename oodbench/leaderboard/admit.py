@@ -10,10 +10,10 @@ from pathlib import Path
 from oodbench.errors import OodbenchError, SpecError
 from oodbench.leaderboard import pack
 from oodbench.leaderboard.admission import DRAWN, Admission, draw, new_salt
-from oodbench.leaderboard.entry import Entry, failed, key_of, read
+from oodbench.leaderboard.entry import Entry, failed, key_of, name_of, read
+from oodbench.leaderboard.interim import replacing
 from oodbench.leaderboard.validate import Checked, Checker, scene_of
-from oodbench.run.files import replacing
-from oodbench.run.records import EpisodeKey, EpisodeRecord, name_of
+from oodbench.run.records import EpisodeKey, EpisodeRecord
 from oodbench.run.trace import Trace
 from oodbench.run.video import Film
 from oodbench.sim.world import World
@@ -107,12 +107,12 @@ def _alone(entry: Entry, others: Collection[Path], checker: Checker) -> None:
         except OodbenchError:
             continue
         mine, theirs = ((about.team, about.method) for about in (entry.about, other.about))
-        if other.path != entry.path and mine == theirs and other.about.name != entry.about.name:
-            if checker.admitted.get(other.key, other.digest):
-                raise SpecError(
-                    f"{entry.key}: joins the method {'/'.join(mine)} of {other.key} ({', '.join(other.about.authors)}); "
-                    "say --joins when it is theirs"
-                )
+        admitted = checker.admitted.get(other.key, other.digest)
+        if admitted and mine == theirs and other.about.name != entry.about.name:
+            authors = ", ".join(other.about.authors)
+            raise SpecError(
+                f"{entry.key}: joins the method {'/'.join(mine)} of {other.key} ({authors}); if it is theirs, --joins"
+            )
 
 
 def typical(kept: Sequence[EpisodeRecord]) -> list[EpisodeRecord]:

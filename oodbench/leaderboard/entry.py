@@ -29,6 +29,7 @@ from oodbench.errors import OodbenchError, SpecError
 from oodbench.report.summary import RunSummary
 from oodbench.run import columns, files
 from oodbench.run.info import read_info
+from oodbench.run.records import EpisodeKey
 from oodbench.suite import SUITES, Suite
 
 EPISODES, RUN, INFO = "episodes.jsonl.zst", "run.json", "entry.toml"
@@ -109,6 +110,12 @@ class Entry:
 def key_of(path: Path) -> str:
     """Of an entry's folder: <policy>/<suite>."""
     return "/".join(path.absolute().parts[-2:])
+
+
+def name_of(key: EpisodeKey) -> str:
+    """Of an episode: task/shift/severity/seed."""
+    task, shift, severity, seed = key
+    return f"{task}/{shift}/{severity:g}/{seed}"
 
 
 def entries(root: Path) -> list[Path]:

@@ -1,5 +1,5 @@
-"""The traces of an entry, in two files that nobody needs to parse to find one in: traces.sha256 has a line an episode,
-its hash and its bytes, in the order of the episodes; traces.bin has the traces in that order, all or those that were drawn.
+"""The traces of an entry, in two files: traces.sha256 has a line an episode, the hash of its trace and its size
+in bytes, in the order of the episodes; traces.bin has the traces in that order, all of them or those that were drawn.
 
 entry.toml has the hash of the first and so stands for every trace, whether it still lies there or not.
 """
@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oodbench.errors import SpecError
-from oodbench.leaderboard.entry import LIMITS, TRACE_HASHES, TRACES
-from oodbench.run import files, trace
-from oodbench.run.records import EpisodeKey, name_of
+from oodbench.leaderboard import interim as trace
+from oodbench.leaderboard.entry import LIMITS, TRACE_HASHES, TRACES, name_of
+from oodbench.run import files
+from oodbench.run.records import EpisodeKey
 from oodbench.run.trace import Trace
 
 MOST = 4 * 2**20  # bytes of a trace as it lies there; a long one has 30 KiB

@@ -19,12 +19,12 @@ import numpy as np
 from oodbench.errors import OodbenchError
 from oodbench.leaderboard.admit import film_name
 from oodbench.leaderboard.entry import Entry
+from oodbench.leaderboard.interim import replacing
 from oodbench.leaderboard.validate import Checked, scene_of
 from oodbench.report import html, paper, sheets, summary
 from oodbench.report.overview import KINDS, Row, Standing, headline, ordered, row_of, row_of_method, standing
 from oodbench.report.summary import RunSummary, suite_name
 from oodbench.run import files
-from oodbench.run.files import replacing
 from oodbench.run.records import AXES
 from oodbench.stats.clustered import ClusteredMean
 from oodbench.stats.rates import Interval
@@ -32,7 +32,15 @@ from oodbench.suite import Suite
 
 FEWEST_SEEDS = 2  # checkpoints of a method that make a row of it
 COPIED = ("style.css", "board.js")
-CONTROLS = ("expert", "expert-noisy", "expert-slow", "expert-blind", "replay", "random", "no-op")  # ours, by their names
+CONTROLS = (
+    "expert",
+    "expert-noisy",
+    "expert-slow",
+    "expert-blind",
+    "replay",
+    "random",
+    "no-op",
+)  # ours, by their names
 
 
 @dataclass(frozen=True)

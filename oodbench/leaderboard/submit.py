@@ -11,12 +11,12 @@ import zstandard
 
 from oodbench.errors import SpecError
 from oodbench.leaderboard import pack
-from oodbench.leaderboard.entry import EPISODES, HASHED, INFO, LIMITS, RUN, EntryInfo, sha256, toml
+from oodbench.leaderboard.entry import EPISODES, HASHED, INFO, LIMITS, RUN, EntryInfo, name_of, sha256, toml
+from oodbench.leaderboard.interim import replacing
 from oodbench.redact import redacted_values
 from oodbench.run import records, trace
-from oodbench.run.files import replacing
 from oodbench.run.info import RunInfo, read_info
-from oodbench.run.records import EpisodeKey, EpisodeRecord, name_of
+from oodbench.run.records import EpisodeKey, EpisodeRecord
 from oodbench.run.trace import Trace
 from oodbench.suite import SUITES
 
@@ -90,13 +90,13 @@ def folder_name(info: RunInfo) -> str:
     """Of an entry: its suite, and the salt of its scenes where they are fresh ones. Raises SpecError."""
     name = info.suite.name + (f"-fresh-{info.suite.fresh}" if info.suite.fresh else "")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}", name):
-        raise SpecError(f"{name[:60]!r}: a salt of letters, digits, dots and hyphens makes the name of an entry's folder")
+        raise SpecError(
+            f"{name[:60]!r}: a salt of letters, digits, dots and hyphens makes the name of an entry's folder"
+        )
     return name
 
 
-def _in_order(
-    kept: Sequence[EpisodeRecord], traces: Mapping[EpisodeKey, Trace]
-) -> Iterator[tuple[EpisodeKey, Trace]]:
+def _in_order(kept: Sequence[EpisodeRecord], traces: Mapping[EpisodeKey, Trace]) -> Iterator[tuple[EpisodeKey, Trace]]:
     for record in kept:
         if record.key not in traces:
             raise SpecError(f"{name_of(record.key)}: the run has no trace of it; an entry is replayed from its actions")

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from oodbench.leaderboard import admission, pack
 from oodbench.leaderboard.admission import Admission, Admissions, draw, new_salt
-from oodbench.leaderboard.entry import EPISODES, INFO, Entry, failed, key_of, read
+from oodbench.leaderboard.entry import EPISODES, INFO, Entry, failed, key_of, name_of, read
+from oodbench.leaderboard.interim import replayed
 from oodbench.leaderboard.submit import NOT_KEPT, folder_name
 from oodbench.report.summary import FAILURES
 from oodbench.run import provenance, records
 from oodbench.run.folder import short
-from oodbench.run.records import EpisodeKey, EpisodeRecord, name_of
-from oodbench.run.verify import from_actions
+from oodbench.run.records import EpisodeKey, EpisodeRecord
 from oodbench.scene import Scene
 from oodbench.shift import ShiftSpec
 from oodbench.sim.world import World
@@ -114,8 +114,11 @@ class Checker:
     def traces(
         self, check: Checked, entry: Entry, kept: Sequence[EpisodeRecord], wanted: Sequence[EpisodeKey]
     ) -> tuple[pack.Hashes, Sequence[EpisodeKey], dict[EpisodeKey, pack.Trace]]:
-        """(hashes of all traces, the episodes whose traces still lie there, those that are wanted). Each trace that lies
-        there is compared with its hash. Of an entry that was admitted only those that were drawn need to be there."""
+        """(hashes of all traces, the episodes whose traces still lie there, the wanted ones of these).
+
+        Each trace that lies there is compared with its hash. Of an entry that was admitted, only those that were drawn
+        need to be there.
+        """
         keys = [record.key for record in kept]
         hashes = pack.read_hashes(entry.path, keys)
         there: Sequence[EpisodeKey] = keys
@@ -130,7 +133,7 @@ class Checker:
         _, _, traces = self.traces(check, entry, kept, drawn)
         by_key = {record.key: record for record in kept}
         for key in drawn:
-            found = from_actions(self.world(entry), scene_of(entry.suite, key), by_key[key], traces[key], entry.suite)
+            found = replayed(self.world(entry), scene_of(entry.suite, key), by_key[key], traces[key], entry.suite)
             if found.differs:
                 check.refused.append(f"{name_of(key)}: {found.differs}")
                 return
