@@ -75,7 +75,7 @@ def admit(
     root: Annotated[Path, typer.Option(help="where the leaderboard's entries lie")] = ROOT / "entries",
     salt: Annotated[str, typer.Option(help="from a public source (default: from the system's randomness)")] = "",
     drawn: Annotated[int, typer.Option(min=1, help="episodes of each entry to play again")] = 48,
-    films: Annotated[bool, typer.Option(help="film a few of them")] = True,
+    films: Annotated[int, typer.Option(min=0, help="of these, to film")] = 4,
     thin: Annotated[bool, typer.Option(help="drop the actions of all other episodes")] = True,
     joins: Annotated[bool, typer.Option("--joins", help="it is by the same team as the method it names")] = False,
 ) -> None:

@@ -30,7 +30,7 @@ def admit(
     others: Collection[Path] = (),
     salt: str = "",
     drawn: int = DRAWN,
-    films: bool = True,
+    films: int = FILMS,
     thin: bool = True,
     joins: bool = False,
     tell: Callable[[str], None] = lambda words: None,
@@ -44,7 +44,7 @@ def admit(
         others: The folders of all entries, for what may not be the same in two.
         salt: From elsewhere, as of a public beacon; "" draws one from the system's randomness.
         drawn: Episodes to play again.
-        films: Whether to film a few of them.
+        films: How many of them to film.
         thin: Whether to drop the traces that were not drawn.
         joins: Whether it may join a method of which checkpoints were admitted before.
         tell: Hears what is being done.
@@ -85,7 +85,7 @@ def admit(
     if films:
         tell("filming a few of them")
         chosen = [record for record in kept if record.key in traces]
-        made = _film(checker.admitted.films(entry.key), entry, chosen, traces)
+        made = _film(checker.admitted.films(entry.key), entry, typical(chosen)[:films], traces)
     if thin:
         pack.thin(entry.path, hashes, set(there), set(wanted))
     check.salt = salt
@@ -129,17 +129,17 @@ def typical(kept: Sequence[EpisodeRecord]) -> list[EpisodeRecord]:
             common = max({r.failure for r in group}, key=lambda f: (sum(r.failure == f for r in group), str(f)))
             group = [r for r in group if r.failure == common]
         found.append(sorted(group, key=lambda r: (r.steps, r.key))[len(group) // 2])
-    return found[:FILMS]
+    return found
 
 
 def _film(
     folder: Path, entry: Entry, kept: Sequence[EpisodeRecord], traces: Mapping[EpisodeKey, Trace]
 ) -> dict[str, str]:
-    """Film typical ones of these episodes: file name -> SHA-256."""
+    """Film these episodes: file name -> SHA-256."""
     world = World("high")
     with replacing(folder, MARKER) as part:
         names = {}
-        for record in typical(kept):
+        for record in kept:
             name = f"{film_name(record.key)}.mp4"
             camera = Film(part / name, SIZE)
             world.reset(scene_of(entry.suite, record.key))

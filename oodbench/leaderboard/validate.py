@@ -78,7 +78,8 @@ class Checker:
             kept = self._look(check, entry)
             if kept and not check.refused and replays:
                 salt = check.admission.salt if check.admission else self.salt or new_salt()
-                self.replay(check, entry, kept, draw([r.key for r in kept], entry.digest, salt, replays))
+                count = min(replays, check.admission.drawn) if check.admission else replays
+                self.replay(check, entry, kept, draw([r.key for r in kept], entry.digest, salt, count))
                 check.salt = salt
         except Exception as error:  # whatever an entry brings about is its own fault, and not that of the next
             check.refused.append(failed(error))

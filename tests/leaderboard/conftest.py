@@ -162,13 +162,13 @@ def genuine(runs, tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("genuine") / "entries"
     checker = Checker(admission.read(root))
     for name, run in runs.items():
-        check = admit(submit(run, about(name), root), checker, drawn=5)
+        check = admit(submit(run, about(name), root), checker, drawn=5, films=1)
         assert check.refused == []
     return root
 
 
 @pytest.fixture
-def copy(tmp_path, runs, board):
+def copy(tmp_path, runs, request):
     """A copy of an entry, to be tampered with: (its folder, its records).
 
     That of a short run, which was really played, or of a made-up policy on a whole suite.
@@ -180,7 +180,7 @@ def copy(tmp_path, runs, board):
         if suite == "smoke":
             submit(runs[name], about(name), root)
         else:
-            shutil.copytree(board / name / suite, folder)
+            shutil.copytree(request.getfixturevalue("board") / name / suite, folder)
         return folder, records.read(folder / entries.EPISODES)
 
     return make

@@ -17,6 +17,7 @@ from oodbench.leaderboard import site
 from oodbench.leaderboard.validate import validate
 from oodbench.run import records
 
+pytestmark = pytest.mark.xdist_group("board")  # which takes a while to make up
 BUILD_SECONDS, PAINT_SECONDS, FILTER_SECONDS = 300, 2.0, 0.1
 PAGES = ("index.html", "reading.html", "policies/random.html", "suites/core-1.html", "suites/core-1-pairs.html")
 
@@ -309,7 +310,6 @@ def test_it_is_readable_without_javascript(built, browser):
 
 @pytest.mark.browser
 @pytest.mark.slow
-@pytest.mark.xdist_group("scale")
 def test_two_hundred_policies(crowd, tmp_path, page):
     began = time.monotonic()
     checked = list(validate(entries.entries(crowd), 0))
