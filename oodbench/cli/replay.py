@@ -13,11 +13,18 @@ def replay(
     episode: Annotated[
         str | None, typer.Option(help="of a run: task/shift/severity/seed, e.g. put-on/visual.lighting/3/0")
     ] = None,
-    policy: Annotated[str | None, typer.Option(help="default: the run's policy; for a scene, the expert")] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(help="play with this policy (default: the recorded actions; for a scene, the expert)"),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="the video to write (default: replay.mp4)")] = None,
     save_scene: Annotated[Path | None, typer.Option(help="also write the scene as JSON")] = None,
+    own: Annotated[
+        bool, typer.Option("--own", help="the run is mine: task files that it names by their paths may be read")
+    ] = False,
 ) -> None:
-    """Play one episode again and write what both cameras saw.
+    """Play one episode again, from its recorded actions, and write what both cameras saw. Nothing that a run folder
+    names is loaded: a policy plays only where you name one.
 
     Examples: oodbench replay runs/quick-expert --episode put-on/visual.lighting/3/0
     oodbench replay scene.json --policy random --out random.mp4
@@ -29,7 +36,7 @@ def replay(
         scene, record = replay_scene(source, policy or "expert", path)
         same = ""
     else:
-        scene, record, same = replay_episode(source, episode, policy, path)
+        scene, record, same = replay_episode(source, episode, policy, path, paths=own)
     if save_scene:
         save_scene.write_text(scene.canonical_json() + "\n")
     outcome = (

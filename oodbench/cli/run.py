@@ -16,7 +16,12 @@ def run(
         str | None,
         typer.Option(help="name, module:attr, file.py:attr or scheme://host:port, with ?key=value behind it"),
     ] = None,
-    from_: Annotated[Path | None, typer.Option("--from", help="a run folder to repeat, episode by episode")] = None,
+    from_: Annotated[
+        Path | None, typer.Option("--from", help="a run folder to repeat, episode by episode, with --policy")
+    ] = None,
+    own: Annotated[
+        bool, typer.Option("--own", help="the run is mine: task files that it names by their paths may be read")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="run folder; the same one again goes on with it")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="at most so many episodes a cell")] = None,
     task: Annotated[list[str] | None, typer.Option(help="only these tasks (patterns)")] = None,
@@ -39,11 +44,12 @@ def run(
     """Evaluate a policy on a suite, into a run folder.
 
     Examples: oodbench run quick --policy my_policy.py:MyPolicy?checkpoint=model.pt --video 1
-    oodbench run --from runs/quick-expert
+    oodbench run --from runs/quick-expert --policy expert
     """
     from rich.console import Console
 
     from oodbench.errors import SpecError
+    from oodbench.run.info import read_info
     from oodbench.run.progress import ProgressDisplay, Tally
     from oodbench.run.runner import Quiet, evaluate, evaluate_plan
     from oodbench.run.verify import repeat_of
@@ -60,8 +66,12 @@ def run(
     }  # fmt: skip
     try:
         if from_ is not None:
-            uri, content, plan = repeat_of(from_)
-            policy = policy or uri
+            if policy is None:
+                raise SpecError(
+                    f"--from {from_}: say which policy is to play: --policy URI; nothing that a run folder names is "
+                    f"loaded (this one says it was {read_info(from_).policy.uri!r})"
+                )
+            content, plan = repeat_of(from_, paths=own)
             listener = Quiet() if silent else ProgressDisplay(console, f"{policy}, as {from_}")
             folder = evaluate_plan(policy, content, plan, listener=listener, **how)  # type: ignore[arg-type]
         else:

@@ -11,8 +11,8 @@ from oodbench.errors import OodbenchError, SpecError
 from oodbench.leaderboard import pack
 from oodbench.leaderboard.admission import DRAWN, Admission, draw, new_salt
 from oodbench.leaderboard.entry import Entry, failed, key_of, name_of, read
-from oodbench.leaderboard.interim import replacing
 from oodbench.leaderboard.validate import Checked, Checker, scene_of
+from oodbench.outputs import replacing
 from oodbench.run.records import EpisodeKey, EpisodeRecord
 from oodbench.run.trace import Trace
 from oodbench.run.video import Film
@@ -20,7 +20,6 @@ from oodbench.sim.world import World
 
 FILMS = 4
 SIZE = 160  # pixels of each picture of a film
-MARKER = "films.txt"  # what tells a folder of films from any other
 
 
 def admit(
@@ -137,7 +136,7 @@ def _film(
 ) -> dict[str, str]:
     """Film these episodes: file name -> SHA-256."""
     world = World("high")
-    with replacing(folder, MARKER) as part:
+    with replacing(folder, "films") as part:
         names = {}
         for record in kept:
             name = f"{film_name(record.key)}.mp4"
@@ -150,7 +149,6 @@ def _film(
             camera.shoot(world, last=True)
             if camera.close(success=bool(record.success)):
                 names[name] = hashlib.sha256((part / name).read_bytes()).hexdigest()
-        (part / MARKER).write_text("".join(f"{sha} {name}\n" for name, sha in names.items()))
     return names
 
 

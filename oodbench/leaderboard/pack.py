@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oodbench.errors import SpecError
-from oodbench.leaderboard import interim as trace
 from oodbench.leaderboard.entry import LIMITS, TRACE_HASHES, TRACES, name_of
-from oodbench.run import files
+from oodbench.run import files, trace
 from oodbench.run.records import EpisodeKey
 from oodbench.run.trace import Trace
 
@@ -60,7 +59,7 @@ def write(folder: Path, traces: Iterator[tuple[EpisodeKey, Trace]]) -> None:
     lines = []
     with (folder / TRACES).open("wb") as file:
         for key, recorded in traces:
-            content = trace.pack(key, recorded)
+            content = trace.dumps(key, recorded)
             lines.append(f"{hashlib.sha256(content).hexdigest()} {len(content)}\n")
             file.write(content)
     (folder / TRACE_HASHES).write_text("".join(lines))
@@ -83,7 +82,7 @@ def read(
     found = {}
     for key, content in _contents(folder, hashes, there):
         if key in wanted:
-            of, recorded = trace.unpack(content)
+            of, recorded = trace.loads(content)
             if of != key:
                 raise SpecError(f"{name_of(key)}: {TRACES} holds the trace of {name_of(of)} in its place")
             found[key] = recorded

@@ -19,8 +19,8 @@ import numpy as np
 from oodbench.errors import OodbenchError
 from oodbench.leaderboard.admit import film_name
 from oodbench.leaderboard.entry import Entry
-from oodbench.leaderboard.interim import replacing
 from oodbench.leaderboard.validate import Checked, scene_of
+from oodbench.outputs import replacing
 from oodbench.report import html, paper, sheets, summary
 from oodbench.report.overview import KINDS, Row, Standing, headline, ordered, row_of, row_of_method, standing
 from oodbench.report.summary import RunSummary, suite_name
@@ -182,7 +182,7 @@ def build(
     if not found:
         raise OodbenchError("no entry stands and is admitted: there is nothing to show")
     waiting = sorted(check.entry.key for check in checked if check.entry and not (check.refused or check.admission))
-    with replacing(out, "index.html") as part:
+    with replacing(out, "leaderboard site") as part:
         for folder in ("policies", "suites", "data"):
             (part / folder).mkdir()
         templates = Path(html.__file__).parent / "templates"

@@ -12,7 +12,7 @@ import zstandard
 from oodbench.errors import SpecError
 from oodbench.leaderboard import pack
 from oodbench.leaderboard.entry import EPISODES, HASHED, INFO, LIMITS, RUN, EntryInfo, name_of, sha256, toml
-from oodbench.leaderboard.interim import replacing
+from oodbench.outputs import replacing
 from oodbench.redact import redacted_values
 from oodbench.run import records, trace
 from oodbench.run.info import RunInfo, read_info
@@ -72,7 +72,7 @@ def submit(run: Path, about: EntryInfo, root: Path, tell: Callable[[str], None] 
     traces = trace.read(run)
     if not traces:
         raise SpecError(f"{run}: was played with --no-traces; an entry is replayed from its actions")
-    with replacing(root / about.name / folder_name(info), INFO) as part:
+    with replacing(root / about.name / folder_name(info), "leaderboard entry", INFO) as part:
         tell("packing its traces")
         lines = b"".join(compact(record) for record in kept)
         (part / EPISODES).write_bytes(zstandard.ZstdCompressor(level=19).compress(lines))

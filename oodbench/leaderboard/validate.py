@@ -15,12 +15,12 @@ from pathlib import Path
 from oodbench.leaderboard import admission, pack
 from oodbench.leaderboard.admission import Admission, Admissions, draw, new_salt
 from oodbench.leaderboard.entry import EPISODES, INFO, Entry, failed, key_of, name_of, read
-from oodbench.leaderboard.interim import replayed
 from oodbench.leaderboard.submit import NOT_KEPT, folder_name
 from oodbench.report.summary import FAILURES
 from oodbench.run import provenance, records
 from oodbench.run.folder import short
 from oodbench.run.records import EpisodeKey, EpisodeRecord
+from oodbench.run.verify import from_actions
 from oodbench.scene import Scene
 from oodbench.shift import ShiftSpec
 from oodbench.sim.world import World
@@ -134,9 +134,9 @@ class Checker:
         _, _, traces = self.traces(check, entry, kept, drawn)
         by_key = {record.key: record for record in kept}
         for key in drawn:
-            found = replayed(self.world(entry), scene_of(entry.suite, key), by_key[key], traces[key], entry.suite)
-            if found.differs:
-                check.refused.append(f"{name_of(key)}: {found.differs}")
+            found = from_actions(self.world(entry), scene_of(entry.suite, key), by_key[key], traces[key], entry.suite)
+            if not found.same:
+                check.refused.append(f"{name_of(key)}: {found.differences[0]}")
                 return
             check.replayed += 1
 

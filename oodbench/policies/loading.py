@@ -3,9 +3,16 @@
 A URI is ``name``, ``package.module:attr``, ``path/to/file.py:attr`` or ``scheme://address`` (a policy that runs
 elsewhere, see oodbench/remote), each with ``?key=value&...`` behind it. The attribute may be
 
-- a class or a factory: called with the keyword arguments; without any if there are none;
+- a class with `reset` and `act` (or `act_batch`): called with the keyword arguments; without any if there are none;
+- a factory, which is a function called ``make_policy`` or one that the file or the package itself defines: likewise;
 - a function whose only required parameter is called ``observation`` or ``obs``: it is the policy's `act`;
 - an object with `reset` and `act` (or `act_batch`): used as it is (and takes no arguments).
+
+What it is is looked at before anything is called. Nothing of the standard library is a policy. A URI is only ever taken
+from the user (the command line, a call), never from a file of somebody else.
+
+Values are text, percent-decoded, unless they are JSON: a number that Python reads without loss, true, false, null,
+"text", [...] or {...}. A number with an exponent needs its sign (``1e-4``, ``1e+5``): ``12e45`` is more often a hash.
 """
 
 from __future__ import annotations
@@ -17,16 +24,18 @@ import inspect
 import json
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import unquote
 
 from oodbench.errors import OodbenchError, PolicyError, UnknownNameError, nearest
 from oodbench.policies.base import EpisodeInfo, PolicySpec
 from oodbench.policies.controls import POLICIES
+from oodbench.redact import redacted
 from oodbench.registry import Registry
 
 DEFAULT_ATTR = "make_policy"
@@ -48,7 +57,10 @@ for _scheme, _module in {
 
 @dataclass(frozen=True)
 class LoadedPolicy:
-    """A policy that can be made, any number of times. files: what it was loaded from, path -> SHA-256."""
+    """A policy that can be made, any number of times.
+
+    uri: without secrets, to be shown. files: what it was loaded from, path -> SHA-256.
+    """
 
     uri: str
     name: str
@@ -63,26 +75,26 @@ class LoadedPolicy:
             raise
         except Exception as error:
             raise PolicyError(f"policy {self.uri}: cannot be made: {describe(error)}") from error
-        for methods in (("reset",), ("act", "act_batch")):
-            if not any(callable(getattr(policy, method, None)) for method in methods):
-                wanted = "() or ".join(methods)
-                raise PolicyError(f"policy {self.uri}: {type(policy).__name__} has no method {wanted}()")
+        _refuse_without_methods(policy, type(policy).__name__, self.uri)
         return policy
 
 
 def load_policy(uri: str) -> LoadedPolicy:
     """Find what `uri` names. Raises UnknownNameError or PolicyError, in one line that names the way out."""
     location, _, query = uri.partition("?")
-    arguments = {key: _value(text) for key, text in parse_qsl(query, keep_blank_values=True)}
+    arguments = _arguments(query)
+    uri = redacted(uri)  # from here on it is only shown
     scheme, elsewhere, address = location.partition("://")
     if elsewhere:
         client = SCHEMES.get(scheme)()
-        return LoadedPolicy(uri, scheme, lambda: _make(client, {"address": address} | arguments, uri), {})
+        return LoadedPolicy(uri, scheme, lambda: _call(client, {"address": address} | arguments, uri), {})
     head, colon, attr = location.rpartition(":") if ":" in location else (location, "", "")
     if head.endswith(".py"):
         module = _import_file(Path(head), uri)
         files = {head: _sha256(Path(head))}
     elif colon:
+        if head.partition(".")[0] in sys.stdlib_module_names:
+            raise PolicyError(f"policy {uri}: {head} is of Python's standard library, which has no policies")
         module = _import_module(head, uri)
         source = getattr(module, "__file__", None)
         files = {source: _sha256(Path(source))} if source else {}
@@ -90,10 +102,10 @@ def load_policy(uri: str) -> LoadedPolicy:
         raise PolicyError(f"policy {uri}: a path must end in .py, with :attr behind it, e.g. my_policy.py:MyPolicy")
     else:
         thing = POLICIES.get(location)
-        return LoadedPolicy(uri, location, lambda: _make(thing, arguments, uri), {})
+        return LoadedPolicy(uri, location, lambda: _call(thing, arguments, uri), {})
     thing = _attribute(module, attr or DEFAULT_ATTR, uri)
     name = attr if attr and attr != DEFAULT_ATTR else Path(head).stem
-    return LoadedPolicy(uri, name, lambda: _make(thing, arguments, uri), files)
+    return LoadedPolicy(uri, name, lambda: _make(thing, arguments, uri, module), files)
 
 
 def spec_of(policy: Any) -> PolicySpec:
@@ -105,6 +117,24 @@ def spec_of(policy: Any) -> PolicySpec:
         raise PolicyError(f"policy {type(policy).__name__}: spec must be an oodbench.policies.PolicySpec")
     spec.check(type(policy).__name__)
     return spec
+
+
+def refuse_shared(policies: Sequence[Any], uri: str) -> None:
+    """See that episodes which are played at once have policies of their own.
+
+    Args:
+        policies: What `LoadedPolicy.make` gave for each of them.
+        uri: Of the policy, for the message.
+
+    Raises:
+        PolicyError: Two of them are one object, which does not say that it keeps nothing (`stateless = True`).
+    """
+    shared = len({id(policy) for policy in policies}) < len(policies)
+    if shared and not getattr(policies[0], "stateless", False):
+        raise PolicyError(
+            f"policy {uri}: is one object, and the episodes that are played at once would mix in it; give its class or "
+            "a factory (file.py:MyPolicy), give it act_batch(), or set `stateless = True` on it if it keeps nothing"
+        )
 
 
 class FunctionPolicy:
@@ -132,21 +162,53 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}{where}" if text else f"{type(error).__name__}{where}"
 
 
-def _make(thing: Any, arguments: dict[str, Any], uri: str) -> Any:
+def _make(thing: Any, arguments: dict[str, Any], uri: str, module: ModuleType) -> Any:
+    """A policy of what `uri` names in `module`. Raises PolicyError, before anything is called, when it is none."""
     if inspect.isfunction(thing) and _is_act(thing):
         if arguments:
             raise PolicyError(f"policy {uri}: a plain act function takes no arguments")
         return FunctionPolicy(thing)
-    if not callable(thing) or (hasattr(thing, "act") and not inspect.isclass(thing)):
+    if inspect.isclass(thing):
+        _refuse_without_methods(thing, thing.__name__, uri)
+    elif inspect.isfunction(thing):
+        if thing.__name__ != DEFAULT_ATTR and not _is_of(thing, module):
+            raise PolicyError(
+                f"policy {uri}: {thing.__module__}.{thing.__qualname__} is not a policy; a factory is a function "
+                f"called {DEFAULT_ATTR}, or one that {module.__name__} itself defines"
+            )
+    else:
+        _refuse_without_methods(thing, type(thing).__name__, uri)
+        if arguments:
+            raise PolicyError(
+                f"policy {uri}: names an object that is made already and takes no arguments "
+                f"({', '.join(arguments)}); give its class"
+            )
         return thing
+    return _call(thing, arguments, uri)
+
+
+def _call(factory: Callable[..., Any], arguments: dict[str, Any], uri: str) -> Any:
+    """What a class or a factory gives. Raises PolicyError when it does not take the arguments."""
     try:
-        inspect.signature(thing).bind(**arguments)
+        inspect.signature(factory).bind(**arguments)
     except TypeError as error:
-        known = [p for p in inspect.signature(thing).parameters if p not in ("args", "kwargs")]
+        known = [p for p in inspect.signature(factory).parameters if p not in ("args", "kwargs")]
         raise PolicyError(f"policy {uri}: {error}; it takes: {', '.join(known) or 'no arguments'}") from None
-    except ValueError:  # no signature to be had (a builtin): let the call speak
+    except ValueError:  # no signature to be had (of an extension class): let the call speak
         pass
-    return thing(**arguments)
+    return factory(**arguments)
+
+
+def _refuse_without_methods(thing: Any, name: str, uri: str) -> None:
+    for methods in (("reset",), ("act", "act_batch")):
+        if not any(callable(getattr(thing, method, None)) for method in methods):
+            raise PolicyError(f"policy {uri}: {name} has no method {'() or '.join(methods)}()")
+
+
+def _is_of(function: Callable[..., Any], module: ModuleType) -> bool:
+    """Whether a module's own package defines the function (and not Python itself)."""
+    defined = function.__module__.partition(".")[0]
+    return defined == module.__name__.partition(".")[0] and defined not in sys.stdlib_module_names
 
 
 def _is_act(function: Callable[..., Any]) -> bool:
@@ -194,11 +256,36 @@ def _attribute(module: ModuleType, attr: str, uri: str) -> Any:
     return getattr(module, attr)
 
 
+def _arguments(query: str) -> dict[str, Any]:
+    """Of ``key=value&key=value``. A plus is a plus, as in names of files."""
+    pairs = (part.partition("=") for part in query.split("&") if part)
+    return {unquote(key): _value(unquote(text)) for key, _, text in pairs}
+
+
 def _value(text: str) -> Any:
+    """JSON where it can be read without loss, the text itself otherwise."""
     try:
-        return json.loads(text)
-    except ValueError:
+        return json.loads(text, parse_float=_exact, parse_int=_whole, parse_constant=_exact)
+    except (ValueError, RecursionError):
         return text
+
+
+def _exact(text: str) -> float:
+    """Raises ValueError for what is no plain, finite number, or loses digits as one."""
+    mantissa, exponent, power = text.lower().partition("e")
+    value = float(text)
+    if not mantissa or (exponent and power[:1] not in "+-") or Decimal(text) != Decimal(repr(value)):
+        raise ValueError(text)
+    if value in (float("inf"), float("-inf")) or value != value:
+        raise ValueError(text)
+    return value
+
+
+def _whole(text: str) -> int:
+    value = int(text)
+    if str(value) != text:  # -0
+        raise ValueError(text)
+    return value
 
 
 def _sha256(path: Path) -> str:

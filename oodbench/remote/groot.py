@@ -7,6 +7,7 @@ Which keys a model has, its server says (`get_modality_config`).
 
 from __future__ import annotations
 
+import os
 from typing import Any, Literal
 
 import numpy as np
@@ -26,6 +27,7 @@ LIBERO = {  # what models fine-tuned on LIBERO have, where a server does not say
     "action": list(AXES),
     "language": ["annotation.human.action.task_description"],
 }
+TOKEN = "GROOT_API_TOKEN"
 PING = GROOT.encode({"endpoint": "ping"})
 
 
@@ -35,20 +37,23 @@ def connect(
     preset: str = "libero",
     timeout: float = TIMEOUT,
     patience: float = PATIENCE,
-    token: str | None = None,
     **conventions: Any,
 ) -> Groot:
     """A client of GR00T's inference servers.
 
     version: n1.5, or n1.6 for it and what came after. preset, conventions: see `oodbench.policies.spec.PolicySpec`;
     the gripper is RLDS's (1 open, rounded), pictures have 256 pixels, and 8 actions of each chunk are executed, unless
-    they say otherwise. token: of the server's --api-token. timeout: seconds for an answer. patience: seconds to wait
-    for the server.
+    they say otherwise. timeout: seconds for an answer. patience: seconds to wait for the server. The token of the
+    server's --api-token is taken from the environment variable GROOT_API_TOKEN, so that no run or report shows it.
     """
     need("zmq", "groot://")
+    if "token" in conventions:
+        raise PolicyError(
+            f"policy groot://{address}: give the token by the environment variable {TOKEN}, not as token="
+        )
     if version not in ("n1.5", "n1.6"):
         raise PolicyError(f"policy groot://{address}: version {version!r}: choose n1.5, or n1.6 (and later)")
-    return Groot(address, version, preset, timeout, patience, token, conventions)  # type: ignore[arg-type]
+    return Groot(address, version, preset, timeout, patience, conventions)  # type: ignore[arg-type]
 
 
 class Groot(RemotePolicy):
@@ -59,11 +64,10 @@ class Groot(RemotePolicy):
         preset: str,
         timeout: float,
         patience: float,
-        token: str | None,
         conventions: dict[str, Any],
     ) -> None:
         super().__init__()
-        self._name, self._version, self._token = f"groot://{address}", version, token
+        self._name, self._version, self._token = f"groot://{address}", version, os.environ.get(TOKEN)
         own: dict[str, Any] = (
             {"gripper": "unit-open", "binary_gripper": True, "image_size": 256} if preset == "libero" else {}
         )

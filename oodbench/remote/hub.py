@@ -15,7 +15,7 @@ import numpy as np
 
 from oodbench.errors import PolicyError
 from oodbench.policies.base import MAX_BATCH, EpisodeInfo, answers, ask, numbers
-from oodbench.policies.loading import LoadedPolicy, spec_of
+from oodbench.policies.loading import LoadedPolicy, refuse_shared, spec_of
 from oodbench.sim.observation import Snapshot
 
 MAX_WAIT = 0.005  # seconds
@@ -146,5 +146,7 @@ class Hub:
             if session not in self._own and self._idle:
                 self._own[session] = self._idle.pop()
         if session not in self._own:
-            self._own[session] = self.loaded.make()
+            policy = self.loaded.make()
+            refuse_shared([*self._own.values(), policy], self.loaded.uri)
+            self._own[session] = policy
         return self._own[session]

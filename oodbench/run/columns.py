@@ -7,15 +7,16 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
-import zstandard
+from msgspec import Meta
 
 from oodbench.errors import RunFolderError
-from oodbench.run import records
-from oodbench.run.records import AXES, COMPRESSED, PLAIN, EpisodeKey
+from oodbench.run import files, records
+from oodbench.run.records import AXES, PLAIN, Axis, EpisodeKey
+from oodbench.shift import MAX_SEVERITY
 from oodbench.stats.clustered import scene_codes
 from oodbench.stats.rates import Rate
 
@@ -23,22 +24,26 @@ BLOCK = 32 * 2**20  # bytes of lines that are read at once
 DIGITS = 16  # of a hash that are kept: 64 bits
 
 
+_Name = Annotated[str, Meta(max_length=1000)]
+_Count = Annotated[int, Meta(ge=0, le=2**30)]
+
+
 class _Line(msgspec.Struct, gc=False):
     """What is read of a line; the rest of it is skipped."""
 
-    task: str
-    shift: str
-    severity: float
-    seed: int
-    axis: str
+    task: _Name
+    shift: _Name
+    severity: Annotated[float, Meta(ge=0.0, le=MAX_SEVERITY)]
+    seed: Annotated[int, Meta(ge=0, le=2**53)]
+    axis: Axis
     success: bool | None = None
-    failure: str | None = None
-    choice: str | None = None
+    failure: _Name | None = None
+    choice: _Name | None = None
     habit: bool | None = None
-    steps: int = 0
+    steps: _Count = 0
     scene_sha256: str | None = None
-    slowest_answer: float = 0.0
-    waited: int | None = None
+    slowest_answer: Annotated[float, Meta(ge=0.0)] = 0.0
+    waited: _Count | None = None
     video: str | None = None
     instruction: str | None = None
 
@@ -245,34 +250,18 @@ def read(path: Path) -> Episodes:
 
     A torn last line is left out; without the file there are none. Raises RunFolderError for any other bad line.
     """
-    if not path.exists():
-        return Episodes.of(())
     try:
-        with path.open("rb") as file:
-            source = zstandard.ZstdDecompressor().stream_reader(file) if path.suffix == COMPRESSED else file
-            parts = [Episodes.of(_decode(block, path, last=last)) for block, last in _blocks(source)]
-    except (OSError, zstandard.ZstdError) as error:
-        raise RunFolderError(f"{path}: cannot be read ({error})") from error
+        found = files.blocks(path.parent, path.name, BLOCK)
+        parts = [Episodes.of(_decode(block, path, last=last)) for block, last in found]
+    except FileNotFoundError:
+        return Episodes.of(())
     return Episodes.joined(parts).distinct()
-
-
-def _blocks(source: Any) -> Iterator[tuple[bytes, bool]]:
-    """(whole lines, False), and at the end (what is left, True)."""
-    rest = b""
-    while block := source.read(BLOCK):
-        whole, newline, tail = block.rpartition(b"\n")
-        if newline:
-            yield rest + whole, False
-            rest = tail
-        else:
-            rest += block
-    yield rest, True
 
 
 def _decode(block: bytes, path: Path, *, last: bool) -> list[_Line]:
     try:
         return msgspec.json.Decoder(_Line).decode_lines(block)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         if last:
             return []  # no newline after it: the write was cut short
         records.read(path)  # says which line
@@ -281,7 +270,10 @@ def _decode(block: bytes, path: Path, *, last: bool) -> list[_Line]:
 
 def _bits(hashes: Iterable[str | None]) -> np.ndarray:
     try:
-        known = bytes.fromhex("".join([h[:DIGITS].rjust(DIGITS, "0") if h else "0" * DIGITS for h in hashes]))
+        digits = [h[:DIGITS].rjust(DIGITS, "0") if h else "0" * DIGITS for h in hashes]
+        known = bytes.fromhex("".join(digits))
+        if len(known) != len(digits) * DIGITS // 2:  # fromhex passes over blanks
+            raise ValueError("blanks")
         return np.frombuffer(known, ">u8").astype(np.uint64)
     except ValueError as error:
         raise RunFolderError(f"not a hash: {error}") from error

@@ -249,6 +249,8 @@ def _loop(
             break
     if film:
         film.shoot(world, last=True)
+    if tape is not None:
+        tape.end(world)
     return world.status
 
 

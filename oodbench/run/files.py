@@ -21,12 +21,14 @@ from oodbench.errors import RunFolderError
 MIB = 2**20
 INFO_BYTES = 4 * MIB  # run.json; real ones have 10 KiB, those with a policy's statistics some 100
 PLAN_BYTES = 64 * MIB  # plan.jsonl; 160 bytes an episode
-RECORDS_BYTES = 2048 * MIB  # episodes.jsonl, unpacked; a million episodes have 700 MiB
-PACKED_BYTES = 512 * MIB  # a compressed episodes.jsonl as it lies on the disk
+RECORDS_BYTES = 2048 * MIB  # episodes.jsonl; a million episodes have some 700 MiB
+PACKED_BYTES = 64 * MIB  # episodes.jsonl.zst as it lies on the disk; the 15,000 episodes of full-1 have 0.6 MiB
+UNPACKED_BYTES = 256 * MIB  # and what it unpacks to; full-1 has 10 MiB
+UNPACKED_LINES = 250_000  # and its lines: a record takes some 2 KiB of memory
 LINE_BYTES = MIB  # of a record; real ones have 700 bytes, and an error's text is one line
-TRACE_BYTES = 2048 * MIB  # one worker's traces; 5 KiB an episode
+TRACE_BYTES = 4096 * MIB  # the traces of one worker; 5 KiB an episode
+TRACE_FILES = 10_000  # workers that a run may have had
 FILM_BYTES = 256 * MIB  # one film; real ones have 200 KiB
-BLOCK = MIB  # bytes that are unpacked at once
 WINDOW = 8 * MIB  # the largest window that a zstd file may ask for, in memory; level 19 uses 8 MiB
 
 
@@ -76,7 +78,7 @@ def read_bytes(folder: Path, name: str, limit: int) -> bytes:
     return content
 
 
-def blocks(folder: Path, name: str, block: int = BLOCK) -> Iterator[tuple[bytes, bool]]:
+def blocks(folder: Path, name: str, block: int = 8 * MIB) -> Iterator[tuple[bytes, bool]]:
     """The lines of a file of records, some at a time; one that ends in .zst is unpacked on the way.
 
     Args:
@@ -90,19 +92,22 @@ def blocks(folder: Path, name: str, block: int = BLOCK) -> Iterator[tuple[bytes,
     Raises:
         FileNotFoundError: There is no such file.
         RunFolderError: As of `opened`; the file is not zstd, has a line of more than LINE_BYTES, or unpacks to
-            more than RECORDS_BYTES.
+            more than UNPACKED_BYTES or UNPACKED_LINES.
     """
     packed = name.endswith(".zst")
     path = folder / name
-    total, rest = 0, b""
+    total, lines, rest = 0, 0, b""
     with opened(folder, name, PACKED_BYTES if packed else RECORDS_BYTES) as file:
         unpack = zstandard.ZstdDecompressor(max_window_size=WINDOW)
         source = unpack.stream_reader(file, read_across_frames=True) if packed else file
         try:
             while content := source.read(block):
                 total += len(content)
-                if total > RECORDS_BYTES:
-                    raise RunFolderError(f"{path}: unpacks to more than {RECORDS_BYTES} bytes")
+                lines += content.count(b"\n") if packed else 0
+                if packed and (total > UNPACKED_BYTES or lines > UNPACKED_LINES):
+                    raise RunFolderError(
+                        f"{path}: unpacks to more than {UNPACKED_BYTES} bytes, or {UNPACKED_LINES} episodes"
+                    )
                 whole, newline, tail = content.rpartition(b"\n")
                 if newline:
                     if len(rest) + content.index(b"\n") > LINE_BYTES:

@@ -17,7 +17,7 @@ from oodbench.errors import RunFolderError
 from oodbench.policies.loading import LoadedPolicy
 from oodbench.redact import redacted, redacted_command
 from oodbench.run import provenance, records
-from oodbench.run.info import FORMAT, RunInfo, bearable, read_info, value_at
+from oodbench.run.info import FORMAT, RunInfo, bearable, made, read_info, value_at
 from oodbench.run.pool import Facts
 from oodbench.run.records import EpisodeKey, EpisodeRecord
 from oodbench.suite import Episode, Suite
@@ -167,7 +167,7 @@ class RunFolder:
 
 def describe(suite: Suite, policy: LoadedPolicy, plan: Sequence[Episode], *, real_time: bool = False) -> RunInfo:
     """The content of run.json before the first episode; secrets in the policy's URI are left out."""
-    return RunInfo.model_validate(
+    return made(
         {
             "format": FORMAT,
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

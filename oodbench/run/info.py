@@ -203,6 +203,14 @@ def read_info(path: Path) -> RunInfo:
         raise RunFolderError(f"{path / 'run.json'}: cannot be read: {_first(error)}") from None
 
 
+def made(content: dict[str, Any]) -> RunInfo:
+    """The run.json of a run that begins. Raises RunFolderError when something in it is too long to be read again."""
+    try:
+        return RunInfo.model_validate(content)
+    except ValidationError as error:
+        raise RunFolderError(f"run.json cannot be written: {_first(error)}") from None
+
+
 def value_at(info: RunInfo, name: str) -> Any:
     """What run.json says under a dotted name ("versions.mujoco"); None where it says nothing."""
     value: Any = info

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from oodbench.policies.base import MAX_BATCH, PolicySpec, answers
-from oodbench.policies.loading import LoadedPolicy, spec_of
+from oodbench.policies.loading import LoadedPolicy, refuse_shared, spec_of
 from oodbench.run.episode import Act, Answer, Reset, Rules, Turns, serve, turns
 from oodbench.run.records import EpisodeRecord
 from oodbench.run.trace import Tape, TraceWriter
@@ -62,6 +62,8 @@ class Lanes:
         policies = (
             [first] * self.count if self.batched else [first, *(self.loaded.make() for _ in range(self.count - 1))]
         )
+        if not self.batched:
+            refuse_shared(policies, self.loaded.uri)
         quality, models = self.suite.protocol.quality, max(4, MODELS // self.count)
         self._lanes = [_Lane(i, World(quality, models), policy) for i, policy in enumerate(policies)]
         waits = getattr(first, "remote", False) and not self.batched

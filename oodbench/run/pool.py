@@ -18,6 +18,7 @@ from typing import Any
 from oodbench.errors import OodbenchError
 from oodbench.policies.base import PolicySpec
 from oodbench.policies.loading import load_policy
+from oodbench.redact import redacted
 from oodbench.run.lanes import Lanes
 from oodbench.run.records import EpisodeRecord
 from oodbench.suite import Episode, Suite
@@ -205,7 +206,8 @@ class _Pool:
         """
         worker.kill()
         if not worker.ready:
-            raise WorkerError(f"policy {self._setup.policy_uri}: its worker process could not start: {reason}")
+            uri = redacted(self._setup.policy_uri)
+            raise WorkerError(f"policy {uri}: its worker process could not start: {reason}")
         self._workers[self._workers.index(worker)] = _Worker(self._setup, self._threads)
         finished = []
         for task in worker.tasks.values():

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Literal
 
-import zstandard
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from oodbench.errors import RunFolderError
+from oodbench.redact import redacted
+from oodbench.run import files
 
 Axis = Literal["id", "semantic", "visual", "execution", "combined", "control"]
 AXES: tuple[Axis, ...] = ("id", "semantic", "visual", "execution", "combined", "control")
@@ -26,7 +27,7 @@ class EpisodeRecord(BaseModel):
     when the episode ended in an error: an error is not a failure.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     task: str
     shift: str  # "none" for in-distribution
@@ -60,7 +61,12 @@ class EpisodeRecord(BaseModel):
 
 
 def append(file: IO[str], record: EpisodeRecord) -> None:
-    """Write one line and push it to the operating system, so that killing this process loses nothing written."""
+    """Write one line and push it to the operating system, so that killing this process loses nothing written.
+
+    An error's text loses the secrets that a policy's URI may have.
+    """
+    if record.error:
+        record = record.model_copy(update={"error": redacted(record.error)})
     file.write(record.model_dump_json() + "\n")
     file.flush()
 
@@ -78,21 +84,21 @@ def read(path: Path) -> list[EpisodeRecord]:
 
 def every(path: Path) -> Iterator[EpisodeRecord]:
     """As `read`, all lines of the file, which may be compressed (.zst)."""
+    before = 0  # lines of the blocks that were read
     try:
-        content = path.read_bytes()
-        if path.suffix == COMPRESSED:
-            content = zstandard.ZstdDecompressor().decompressobj().decompress(content)
+        for block, last in files.blocks(path.parent, path.name):
+            lines = block.split(b"\n")
+            for at, line in enumerate(lines):
+                if not line.strip():
+                    continue
+                try:
+                    yield EpisodeRecord.model_validate_json(line)
+                except ValidationError as error:
+                    if last and at == len(lines) - 1:  # no newline after it: the write was cut short
+                        break
+                    first = error.errors(include_url=False, include_input=False)[0]
+                    said = ".".join(map(str, first["loc"]))[:100] or first["msg"]
+                    raise RunFolderError(f"{path}:{before + at + 1}: not an episode record ({said})") from None
+            before += len(lines) - 1
     except FileNotFoundError:
         return
-    except (OSError, zstandard.ZstdError) as error:
-        raise RunFolderError(f"{path}: cannot be read ({error})") from error
-    lines = content.split(b"\n")
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            yield EpisodeRecord.model_validate_json(line)
-        except ValidationError as error:
-            if number == len(lines):  # no newline after it: the write was cut short
-                break
-            raise RunFolderError(f"{path}:{number}: not an episode record ({str(error).splitlines()[0]})") from error

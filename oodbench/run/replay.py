@@ -7,16 +7,16 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from oodbench.errors import RunFolderError, SpecError
+from oodbench.errors import RunFolderError, SpecError, UnknownNameError, nearest
 from oodbench.policies.loading import load_policy
-from oodbench.run import records
+from oodbench.run import records, trace
 from oodbench.run.episode import play, play_scene
-from oodbench.run.info import read_info
+from oodbench.run.info import episode_to_play, read_info
 from oodbench.run.records import EpisodeRecord
+from oodbench.run.verify import from_actions
+from oodbench.run.video import Film
 from oodbench.scene import Scene
-from oodbench.shift import ShiftSpec
 from oodbench.sim.world import World
-from oodbench.suite import Episode
 
 
 def replay_scene(path: Path, policy: str, film: Path) -> tuple[Scene, EpisodeRecord]:
@@ -32,30 +32,52 @@ def replay_scene(path: Path, policy: str, film: Path) -> tuple[Scene, EpisodeRec
     return scene, play_scene(world, load_policy(policy).make(), scene, "settled", base, film_path=film)
 
 
-def replay_episode(folder: Path, name: str | None, policy: str | None, film: Path) -> tuple[Scene, EpisodeRecord, str]:
-    """Play an episode of a run again, by default with the run's policy.
+def replay_episode(
+    folder: Path, name: str | None, policy: str | None, film: Path, *, paths: bool = False
+) -> tuple[Scene, EpisodeRecord, str]:
+    """Play an episode of a run again, from its recorded actions or with a policy that the user names.
 
-    name: task/shift/severity/seed; None takes the run's first. Returns scene, record, and what to say about whether it
-    is what the run recorded. Raises RunFolderError when the run has no such episode.
+    Args:
+        folder: The run folder, anybody's; no policy is loaded because of what it says.
+        name: task/shift/severity/seed; None takes the run's first.
+        policy: The URI of a policy that plays instead of the recorded actions.
+        film: Where to write the video.
+        paths: Whether the run may name tasks by paths, which are then read; only for one's own runs.
+
+    Returns:
+        The scene, the record, and what to say about whether it is what the run recorded.
+
+    Raises:
+        OodbenchError: The run has no such episode, no trace of it, or names what is not installed.
     """
-    info = read_info(folder)
-    suite = info.suite_to_play()
+    suite = read_info(folder).suite_to_play(paths=paths)
     kept = records.read(folder / "episodes.jsonl")
     if not kept:
         raise RunFolderError(f"{folder}: holds no episodes yet")
     names = {f"{r.task}/{r.shift}/{r.severity:g}/{r.seed}": r for r in kept}
     if name is not None and name not in names:
-        from oodbench.errors import UnknownNameError, nearest
-
         near = nearest(name, names)
         raise UnknownNameError("episode", name, [near] if near else list(names)[:5])
     old = names[name] if name else kept[0]
-    episode = Episode(old.task, ShiftSpec.parse(old.shift, old.severity), old.seed)
-    world = World(suite.protocol.quality)
-    new = play(world, load_policy(policy or info.policy.uri).make(), episode, suite, film_path=film)
-    same = ""
-    if policy is None and new.outcome_sha256 == old.outcome_sha256:
-        same = ", bit for bit what the run recorded"
-    elif policy is None:
-        same = ", NOT what the run recorded (a policy that is not deterministic, or other versions)"
-    return episode.scene(suite), new, same
+    episode = episode_to_play(old.task, old.shift, old.severity, old.seed, paths=paths)
+    scene, world = episode.scene(suite), World(suite.protocol.quality)
+    if policy is not None:
+        new = play(world, load_policy(policy).make(), episode, suite, film_path=film)
+        same = new.outcome_sha256 == old.outcome_sha256
+        return scene, new, ", bit for bit what the run recorded" if same else ", not what the run recorded"
+    recorded = trace.read(folder).get(old.key)
+    if recorded is None:
+        raise RunFolderError(f"{folder}: has no trace of this episode; say which policy is to play it: --policy URI")
+    camera = Film(film)
+    found = from_actions(world, scene, old, recorded, suite, camera)
+    status = world.status
+    success = bool(getattr(status, suite.protocol.success))
+    camera.close(success=success)
+    failure = None if success else status.failure
+    new = old.model_copy(update={"success": success, "failure": failure, "steps": world.steps, "error": None})
+    said = {
+        "same bits": ", bit for bit what the run recorded",
+        "same episode": f", what the run recorded within {found.millimetres or 0.0:.2g} mm",
+        "another episode": f", NOT what the run recorded ({found.differences[0] if found.differences else ''})",
+    }
+    return scene, new, said[found.verdict]

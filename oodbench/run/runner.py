@@ -12,6 +12,7 @@ from typing import Protocol
 
 from oodbench.errors import OodbenchError
 from oodbench.policies.loading import load_policy
+from oodbench.redact import redacted
 from oodbench.run.folder import RunFolder
 from oodbench.run.pool import Job, Setup, play_all
 from oodbench.run.records import EpisodeKey, EpisodeRecord
@@ -177,6 +178,6 @@ def _play(
         errors += record.error is not None
         if errors == ended == HOPELESS:
             raise OodbenchError(
-                f"policy {setup.policy_uri}: the first {HOPELESS} episodes all ended in errors, "
+                f"policy {redacted(setup.policy_uri)}: the first {HOPELESS} episodes all ended in errors, "
                 f"the last with: {record.error}"
             )

@@ -103,7 +103,7 @@ class Ground:
     def _verify(self, run: Path) -> None:
         before, verifying.World = verifying.World, self.worlds  # type: ignore[misc,assignment]
         try:
-            verifying.verify(run, 1, with_policy=False)
+            verifying.verify(run, 1)
         finally:
             verifying.World = before  # type: ignore[misc]
 

@@ -81,7 +81,7 @@ def _any(folder: Path, rng: random.Random) -> Path:
 
 def _flip(_: Mutator, folder: Path, rng: random.Random) -> None:
     path = _any(folder, rng)
-    content = _read(bytearray(path))
+    content = bytearray(_read(path))
     for _i in range(rng.choice((1, 2, 20))):
         content[rng.randrange(len(content))] = rng.randrange(256)
     path.write_bytes(content)
@@ -89,7 +89,7 @@ def _flip(_: Mutator, folder: Path, rng: random.Random) -> None:
 
 def _cut(_: Mutator, folder: Path, rng: random.Random) -> None:
     path = _any(folder, rng)
-    path._read(write_bytes(path)[: rng.choice((0, 1, 10, rng.randrange(path.stat().st_size)))])
+    path.write_bytes(_read(path)[: rng.choice((0, 1, 10, rng.randrange(path.stat().st_size)))])
 
 
 def _append(_: Mutator, folder: Path, rng: random.Random) -> None:
@@ -335,7 +335,7 @@ def _sign(folder: Path) -> None:
     text = _read(about).decode()
     for name in entries.HASHED:
         if (folder / name).is_file() and (folder / name).stat().st_size < 2**23:
-            digest = hashlib.sha256((folder / _read(name))).hexdigest()
+            digest = hashlib.sha256(_read(folder / name)).hexdigest()
             text = re.sub(rf'"{re.escape(name)}" = "[0-9a-f]*"', f'"{name}" = "{digest}"', text)
     about.write_text(text)
 
