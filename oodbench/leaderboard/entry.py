@@ -1,82 +1,88 @@
 """An entry: leaderboard/entries/<policy>/<suite>/, made of a run by `oodbench submit`.
 
-run.json        what was run, with what (as in the run folder)
+run.json            what was run, with what (as in the run folder)
 episodes.jsonl.zst  every episode
-traces/         the actions of a sample that the submitter does not choose, to be played again
-videos/         a few typical episodes, filmed from those actions
-entry.toml      what its authors say of it, and the hashes of the other files
+traces.sha256       the hash and the size of every episode's trace, in the order of the episodes
+traces.bin          the traces: all of them, or, of an entry that was admitted, those that were drawn
+entry.toml          what its authors say of it, and the hashes of the other files
+
+What lies there may be anybody's: nothing is parsed or unpacked before it was found to be a regular file of a bearable
+size whose hash entry.toml names, and nothing else may lie there.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
+import os
+import stat
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cached_property, lru_cache
-from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from pathlib import Path
+from typing import Annotated, Literal
 
-import zstandard
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from oodbench.errors import SpecError
-from oodbench.outputs import replacing
-from oodbench.redact import redacted
+from oodbench.errors import OodbenchError, SpecError
 from oodbench.report.summary import RunSummary
-from oodbench.run import columns, records, trace
-from oodbench.run.columns import Episodes, Film
-from oodbench.run.info import RunInfo, SuiteInfo, read_info
-from oodbench.run.records import EpisodeKey, EpisodeRecord
-from oodbench.run.trace import Tape, Trace, TraceWriter
-from oodbench.run.video import Film as Camera
-from oodbench.seeding import generator
-from oodbench.shift import ShiftSpec
-from oodbench.suite import Episode, Suite
+from oodbench.run import columns, files
+from oodbench.run.info import read_info
+from oodbench.run.records import EpisodeKey
+from oodbench.suite import SUITES, Suite
 
 EPISODES, RUN, INFO = "episodes.jsonl.zst", "run.json", "entry.toml"
-SAMPLE = 24  # episodes whose actions are kept
-FILMS = 4
-SIZE = 160  # pixels of each picture of a film
-NOT_KEPT = {"instruction", "sim_seconds", "policy_seconds", "slowest_answer", "attempts", "error", "video"}
-TEMPLATE = """\
-# What the authors say of the policy. Fill it in; `oodbench submit` adds the hashes.
-name = "{name}"                  # on the leaderboard; lower case, digits and hyphens
-authors = ["..."]
-link = ""                        # paper or code
-row = "checkpoint"               # "control" is for policies that do not compete
-method = ""                      # what its checkpoints of other training seeds share; "" for a single one
-training_seed = 0
-training_data = "..."
-parameters = 0                   # of the model
-cameras = ["image"]              # that it used
-licence = "..."                  # of the weights
+TRACE_HASHES, TRACES = "traces.sha256", "traces.bin"
+LIMITS = {  # bytes of each file that an entry may hold; it may hold no other
+    INFO: 64 * 2**10,
+    RUN: files.INFO_BYTES,
+    EPISODES: 32 * 2**20,
+    TRACE_HASHES: 16 * 2**20,
+    TRACES: 1024 * 2**20,
+}
+HASHED = (RUN, EPISODES, TRACE_HASHES)  # traces.bin is checked trace by trace, by the hashes in traces.sha256
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
-[exposure]                       # what it saw in training, by shift or pattern: "unseen", "seen" or "unknown"
-"*" = "unknown"
-"""
+
+def _line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("holds characters that cannot be printed")
+    return text
+
+
+def _text(most: int) -> object:
+    return Annotated[str, Field(max_length=most), AfterValidator(_line)]
 
 
 class EntryInfo(BaseModel):
-    """entry.toml. hashes: sha256 of the other files."""
+    """entry.toml: what the authors say of a policy, none of which can be checked, and the hashes of the other files.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: on the board. team: whose `method` it is; checkpoints of one team, with the same authors, that name the same
+    method and different training seeds make a row of their own. hashes: SHA-256 of the files in `HASHED`.
+    """
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
-    authors: tuple[str, ...] = Field(min_length=1)
-    link: str = Field("", pattern=r"^(https?://\S+)?$")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=60)
+    team: str = Field("", pattern=r"^([a-z0-9][a-z0-9.-]*)?$", max_length=60)
+    authors: tuple[_text(100), ...] = Field(min_length=1, max_length=50)  # type: ignore[valid-type]
+    link: str = Field("", pattern=r"^(https?://[!-~]+)?$", max_length=300)
     row: Literal["checkpoint", "control"] = "checkpoint"
-    method: str = ""
-    training_seed: int = 0
-    training_data: str
-    parameters: int = Field(ge=0)
-    cameras: tuple[str, ...] = ()
-    licence: str
-    exposure: dict[str, Literal["unseen", "seen", "unknown"]]
-    hashes: dict[str, str] = {}
+    method: str = Field("", pattern=r"^([a-z0-9][a-z0-9.-]*)?$", max_length=60)
+    training_seed: int = Field(0, ge=0, lt=2**31)
+    training_data: _text(2000)  # type: ignore[valid-type]
+    parameters: int = Field(ge=0, lt=10**15)
+    cameras: tuple[_text(60), ...] = Field((), max_length=16)  # type: ignore[valid-type]
+    licence: _text(200)  # type: ignore[valid-type]
+    exposure: dict[_text(60), Literal["unseen", "seen", "unknown"]] = Field(max_length=300)  # type: ignore[valid-type]
+    hashes: dict[_text(60), Sha256] = Field({}, max_length=len(HASHED))  # type: ignore[valid-type]
+
+    @model_validator(mode="after")
+    def _teams_have_methods(self) -> EntryInfo:
+        if self.method and not self.team:
+            raise ValueError("a method needs the team whose it is")
+        return self
 
     def exposed(self, shift: str) -> str:
         """What is declared of a shift: by its own name, or by the longest pattern that matches it."""
@@ -86,48 +92,30 @@ class EntryInfo(BaseModel):
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry as it lies in its folder."""
+    """An entry as it lies in its folder. suite: the public one that it is of. digest: of entry.toml, which has the
+    hashes of the rest, so that it stands for everything in the entry."""
 
     path: Path
     about: EntryInfo
     run: RunSummary
+    suite: Suite
+    digest: str
 
-    @cached_property
-    def suite(self) -> Suite:
-        return suite_of(self.run.info)
-
-
-def suite_of(info: RunInfo) -> Suite:
-    """What was played. Most entries are of the same few suites. Raises RunFolderError."""
-    return _suite_of(info.suite.model_dump_json(exclude_unset=True))
+    @property
+    def key(self) -> str:
+        """What the list of admitted entries has it under."""
+        return key_of(self.path)
 
 
-@lru_cache(maxsize=256)
-def _suite_of(content: str) -> Suite:
-    return SuiteInfo.model_validate_json(content).to_play()
+def key_of(path: Path) -> str:
+    """Of an entry's folder: <policy>/<suite>."""
+    return "/".join(path.absolute().parts[-2:])
 
 
-def read(path: Path) -> Entry:
-    """Raises OodbenchError: something is missing, or is not what it should be."""
-    about = read_about(path / INFO)
-    info = read_info(path)
-    episodes = columns.read(path / EPISODES)
-    if not len(episodes):
-        raise SpecError(f"{path}: holds no episodes")
-    return Entry(path, about, RunSummary(path, info, with_films(episodes, path), about.name))
-
-
-def read_about(path: Path) -> EntryInfo:
-    """Raises SpecError, naming what is wrong."""
-    try:
-        return EntryInfo.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise SpecError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise SpecError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    except ValueError as error:
-        raise SpecError(f"{path}: {error}") from None
+def name_of(key: EpisodeKey) -> str:
+    """Of an episode: task/shift/severity/seed."""
+    task, shift, severity, seed = key
+    return f"{task}/{shift}/{severity:g}/{seed}"
 
 
 def entries(root: Path) -> list[Path]:
@@ -135,151 +123,111 @@ def entries(root: Path) -> list[Path]:
     return sorted(path.parent for path in root.glob(f"*/*/{INFO}"))
 
 
-def submit(run: Path, about: EntryInfo, root: Path, tell: Callable[[str], None] = lambda words: None) -> Path:
-    """Make an entry of a run that was played to its end, below `root`; one that is there is replaced.
+def read(path: Path) -> Entry:
+    """An entry, its hashes compared before anything of it is parsed.
 
-    tell: hears what is being done. Raises OodbenchError: the run is not finished, has errors, or no traces.
+    Raises:
+        OodbenchError: Something is missing, is too much, was changed, or is not what it should be.
     """
-    info = read_info(run)
-    kept = records.read(run / "episodes.jsonl")
-    planned = info.plan.episodes or 0
-    if len(kept) < planned:
-        raise SpecError(f"{run}: {len(kept)} of {planned} episodes were played; repeat its command to play the rest")
-    broken = [record for record in kept if record.error]
-    if broken:
-        raise SpecError(
-            f"{run}: {len(broken)} episodes ended in errors, the first with: {broken[0].error}; play them again with "
-            "--retry-errors"
-        )
-    traces = trace.read(run)
-    if not traces:
-        raise SpecError(f"{run}: was played with --no-traces; an entry is replayed from its actions")
-    suite = suite_of(info)
-    folder = root / about.name / (suite.name + (f"-fresh-{suite.fresh}" if suite.fresh else ""))
-    with replacing(folder, "leaderboard entry", INFO) as part:
-        lines = b"".join(_compact(record) for record in sorted(kept, key=lambda r: r.key))
-        (part / EPISODES).write_bytes(zstandard.ZstdCompressor(level=19).compress(lines))
-        (part / RUN).write_text(json.dumps(_portable(info.model_dump(mode="json")), indent=1) + "\n", encoding="utf-8")
-        _write_traces(part, kept, traces, sampled([r.key for r in kept], sha256(part / EPISODES)))
-        tell("filming typical episodes")
-        _film(part / "videos", suite, kept, traces)
-        hashes = {path.relative_to(part).as_posix(): sha256(path) for path in sorted(part.rglob("*")) if path.is_file()}
-        (part / INFO).write_text(_toml(about.model_copy(update={"hashes": hashes})), encoding="utf-8")
-    return folder
+    _look(path)
+    content = files.read_bytes(path, INFO, LIMITS[INFO])
+    about = _about(content, path / INFO)
+    for name in HASHED:
+        if name not in about.hashes:
+            raise SpecError(f"{INFO} has no hash of {name}")
+        if sha256(path, name) != about.hashes[name]:
+            raise SpecError(f"{name} was changed after the entry was made (its hash does not fit)")
+    info = read_info(path)
+    if info.suite.name not in SUITES.names():
+        raise SpecError(unknown_suite(info.suite.name))
+    suite = SUITES.get(info.suite.name).model_copy(update={"fresh": info.suite.fresh})
+    episodes = columns.read(path / EPISODES)
+    if not len(episodes):
+        raise SpecError(f"{path}: holds no episodes")
+    return Entry(path, about, RunSummary(path, info, episodes, about.name), suite, hashlib.sha256(content).hexdigest())
 
 
-def sampled(keys: Iterable[EpisodeKey], digest: str) -> list[EpisodeKey]:
-    """The episodes whose actions an entry holds: drawn by the hash of all its outcomes, so that nobody can choose."""
-    order = sorted(keys)
-    chosen = generator("leaderboard", digest).choice(len(order), min(SAMPLE, len(order)), replace=False)
-    return [order[i] for i in sorted(chosen.tolist())]
+def unknown_suite(name: str) -> str:
+    from oodbench.errors import nearest
+
+    near = nearest(name, SUITES.names())
+    return f"no suite is named {name[:60]!r}" + (f"; did it mean {near!r}?" if near else "")
 
 
-def _compact(record: EpisodeRecord) -> bytes:
-    return record.model_dump_json(exclude=NOT_KEPT, exclude_defaults=True).encode() + b"\n"
+def read_about(path: Path) -> EntryInfo:
+    """What the file of an entry's authors says. Raises OodbenchError, naming what is wrong."""
+    try:
+        return _about(files.read_bytes(path.parent, path.name, LIMITS[INFO]), path)
+    except FileNotFoundError:
+        raise SpecError(f"{path}: there is no such file") from None
 
 
-def _portable(info: Mapping[str, Any]) -> dict[str, Any]:
-    """run.json without the paths of the machine that it was made on, and without secrets."""
-
-    def clean(value: Any) -> Any:
-        if isinstance(value, str):
-            return redacted(re.sub(r"(^|[=\s])(?:/[^/\s?]+)+/([^/\s]+)", r"\1\2", value))
-        if isinstance(value, list):
-            return [clean(item) for item in value]
-        if isinstance(value, dict):
-            return {clean(key): clean(item) for key, item in value.items()}
-        return value
-
-    return clean(dict(info))
+def _about(content: bytes, path: Path) -> EntryInfo:
+    try:
+        return EntryInfo.model_validate(tomllib.loads(content.decode()))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))[:100]
+        raise SpecError(f"{path}: {where}: {first['msg'][:200]}") from None
+    except RecursionError:
+        raise SpecError(f"{path}: nests too deep") from None
+    except ValueError as error:  # not TOML, not UTF-8, a number of too many digits
+        raise SpecError(f"{path}: {str(error)[:200]}") from None
 
 
-def _write_traces(
-    folder: Path, kept: Sequence[EpisodeRecord], traces: Mapping[EpisodeKey, Trace], keys: Iterable[EpisodeKey]
-) -> None:
-    by_key = {record.key: record for record in kept}
-    writer = TraceWriter(folder, "sample")
-    for key in keys:
-        if key not in traces:
-            raise SpecError(
-                f"{'/'.join(map(str, key))}: the run has no trace of it; an entry is replayed from its actions"
-            )
-        recorded = traces[key]
-        writer.write(by_key[key], Tape(list(recorded.actions), recorded.states, list(recorded.positions)))
-    writer.close()
+def _look(path: Path) -> None:
+    """Raises SpecError when the folder holds anything but the regular files that an entry has, of bearable sizes."""
+    try:
+        if not stat.S_ISDIR(path.lstat().st_mode):
+            raise SpecError(f"{path}: is not a folder")
+        there = {found.name: found.stat(follow_symlinks=False) for found in os.scandir(path)}
+    except OSError as error:
+        raise SpecError(f"{path}: cannot be read ({error.strerror})") from None
+    for name, found in sorted(there.items()):
+        if name not in LIMITS:
+            raise SpecError(f"{name[:100]!r} is none of the files that an entry holds ({', '.join(LIMITS)})")
+        if not stat.S_ISREG(found.st_mode):
+            raise SpecError(f"{name} is not a regular file")
+        if found.st_size > LIMITS[name]:
+            raise SpecError(f"{name} has {found.st_size} bytes; an entry's has at most {LIMITS[name]}")
+    for name in LIMITS:
+        if name not in there:
+            raise SpecError(f"{name} is missing")
 
 
-def typical(kept: Sequence[EpisodeRecord]) -> list[EpisodeRecord]:
-    """A few episodes to look at: an in-distribution one and one of each axis, of the outcome that is most common
-    there, failures first where they are as common, and of the middle length."""
-    found = []
-    axes = [axis for axis in ("id", "semantic", "visual", "execution") if any(r.axis == axis for r in kept)]
-    turn = ["success", "failure"]
-    for place, axis in enumerate(axes):
-        mine = [r for r in kept if r.axis == axis]
-        wanted = turn[place % 2] == "success"
-        group = [r for r in mine if bool(r.success) == wanted] or mine
-        if not group[0].success:
-            common = max({r.failure for r in group}, key=lambda f: (sum(r.failure == f for r in group), str(f)))
-            group = [r for r in group if r.failure == common]
-        found.append(sorted(group, key=lambda r: (r.steps, r.key))[len(group) // 2])
-    return found[:FILMS]
+def sha256(folder: Path, name: str) -> str:
+    """Of a file of an entry. Raises RunFolderError when it is too large or no regular file."""
+    digest = hashlib.sha256()
+    with files.opened(folder, name, LIMITS[name]) as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
-def _film(folder: Path, suite: Suite, kept: Sequence[EpisodeRecord], traces: Mapping[EpisodeKey, Trace]) -> None:
-    from oodbench.sim.world import World
-
-    world = World("high")
-    for record in typical(kept):
-        recorded = traces.get(record.key)
-        if recorded is None:
-            continue
-        scene = Episode(record.task, ShiftSpec.parse(record.shift, record.severity), record.seed).scene(suite)
-        camera = Camera(folder / f"{film_name(record.key)}.mp4", SIZE)
-        world.reset(scene)
-        camera.shoot(world)
-        for action in recorded.actions:
-            world.step(action)
-            camera.shoot(world)
-        camera.shoot(world, last=True)
-        camera.close(success=bool(record.success))
-
-
-def film_name(key: EpisodeKey) -> str:
-    task, shift, severity, seed = key
-    return f"{task}--{shift}--{severity:g}--{seed}"
-
-
-def with_films(episodes: Episodes, path: Path) -> Episodes:
-    """The episodes, knowing which of them were filmed."""
-    names = {film.stem: film for film in sorted((path / "videos").glob("*.mp4"))}
-    if not names:
-        return episodes
-    rows = {film_name(episodes.key(row)): row for row in range(len(episodes))}
-    films = [
-        Film(rows[name], PurePosixPath("videos", film.name).as_posix(), _words(path, episodes, rows[name]))
-        for name, film in names.items()
-        if name in rows
-    ]
-    return replace(episodes, films=tuple(films))
-
-
-def _words(path: Path, episodes: Episodes, row: int) -> str:
-    """What the policy was told."""
-    suite = suite_of(read_info(path))
-    task, shift, severity, seed = episodes.key(row)
-    return Episode(task, ShiftSpec.parse(shift, severity), seed).scene(suite).instruction.text
-
-
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _toml(about: EntryInfo) -> str:
-    """Strings, whole numbers, lists of strings and tables of strings are all that an entry holds."""
+def toml(about: EntryInfo) -> str:
+    """As entry.toml. Strings, whole numbers, lists of strings and tables of strings are all that an entry holds."""
     content = about.model_dump(mode="json")
     tables = {key: content.pop(key) for key in ("exposure", "hashes")}
-    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in content.items()]
-    for name, table in tables.items():
-        lines += ["", f"[{name}]", *(f"{json.dumps(key)} = {json.dumps(value)}" for key, value in table.items())]
-    return "\n".join(lines) + "\n"
+    return tables_toml({"": content, **tables})
+
+
+def tables_toml(tables: Mapping[str, Mapping[str, object]]) -> str:
+    """TOML of tables of strings, numbers and lists of strings; the table named "" comes first and has no heading."""
+    return "\n".join(line for name, table in tables.items() for line in _table(name, table)).lstrip("\n") + "\n"
+
+
+def _table(name: str, table: Mapping[str, object]) -> Iterator[str]:
+    if name:
+        yield f"\n[{name}]"
+    for key, value in table.items():
+        yield f"{key if key.isidentifier() else _quoted(key)} = {_quoted(value)}"
+
+
+def _quoted(value: object) -> str:
+    """JSON's strings are TOML's but for one character."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def failed(error: Exception) -> str:
+    """Words for an entry that could not be checked, for whatever reason."""
+    return str(error) if isinstance(error, OodbenchError) else f"could not be checked: {type(error).__name__}"

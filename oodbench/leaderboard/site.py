@@ -3,12 +3,13 @@ without JavaScript."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-import math
+import os
 import shlex
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ from typing import Any
 import numpy as np
 
 from oodbench.errors import OodbenchError
+from oodbench.leaderboard.admit import film_name
 from oodbench.leaderboard.entry import Entry
-from oodbench.leaderboard.validate import Checked
+from oodbench.leaderboard.validate import Checked, scene_of
 from oodbench.outputs import replacing
-from oodbench.report import html, paper, summary
+from oodbench.report import html, paper, sheets, summary
 from oodbench.report.overview import KINDS, Row, Standing, headline, ordered, row_of, row_of_method, standing
 from oodbench.report.summary import RunSummary, suite_name
+from oodbench.run import files
 from oodbench.run.records import AXES
 from oodbench.stats.clustered import ClusteredMean
 from oodbench.stats.rates import Interval
@@ -29,17 +32,28 @@ from oodbench.suite import Suite
 
 FEWEST_SEEDS = 2  # checkpoints of a method that make a row of it
 COPIED = ("style.css", "board.js")
+CONTROLS = (
+    "expert",
+    "expert-noisy",
+    "expert-slow",
+    "expert-blind",
+    "replay",
+    "random",
+    "no-op",
+)  # ours, by their names
 
 
 @dataclass(frozen=True)
 class Board:
-    """The table of one suite. fresh: entries on other scenes of the same cells, by name."""
+    """The table of one suite. fresh: entries on other scenes of the same cells, by name. checks: what was found of the
+    entries, by name."""
 
     suite: Suite
     entries: tuple[Entry, ...]
     rows: tuple[Row, ...]
     order: Standing | None
     fresh: dict[str, Entry]
+    checks: dict[str, Checked]
 
     @property
     def name(self) -> str:
@@ -55,12 +69,16 @@ class Board:
         return any(entry.run.ood.value is not None for entry in self.entries)
 
 
-def boards(checked: Sequence[Checked]) -> list[Board]:
-    """The tables that the entries make, those with the most entries first. Entries that were refused are left out."""
+def boards(checked: Sequence[Checked], *, everything: bool = False) -> list[Board]:
+    """The tables that the entries make, those with the most entries first.
+
+    Entries that were refused are left out, and so are those that are not admitted, unless `everything` is wanted: then
+    they are shown, but not ranked.
+    """
     public: dict[str, list[Checked]] = defaultdict(list)
     fresh: dict[str, dict[str, Entry]] = defaultdict(dict)
-    for check in checked:
-        if check.entry is None or check.refused:
+    for check in sorted(checked, key=lambda check: check.path):
+        if check.entry is None or check.refused or not (check.admission or everything):
             continue
         suite = check.entry.suite
         if suite.fresh:
@@ -73,29 +91,48 @@ def boards(checked: Sequence[Checked]) -> list[Board]:
 
 def _board(checked: Sequence[Checked], fresh: dict[str, Entry]) -> Board:
     kept = [(check, check.entry) for check in checked if check.entry]
-    whole = [entry.run for check, entry in kept if check.complete]
+    whole = [entry.run for check, entry in kept if check.complete and check.admission]
     order = standing(whole)
     rows = []
     for check, entry in kept:
         other = fresh.get(entry.about.name)
         row = row_of(
-            entry.run, entry.about.row, seeds=1, href=f"policies/{entry.about.name}.html",
-            verified=f"{check.replayed} episodes were played again from their actions, all as recorded"
-            if check.replayed else "",
+            entry.run, entry.about.row, seeds=1, href=f"policies/{entry.about.name}.html", verified=_verified(check),
             fresh=_difference(other.run, entry.run) if other else None,
         )  # fmt: skip
-        if not check.complete:
+        if not check.admission:
+            row = replace(row, unranked="not admitted")
+        elif not check.complete:
             row = replace(row, partial=True, unranked=_incomplete(check.missing, entry.run.tasks))
         elif order:
             ranked = order.ranks.get(row.name)
             row = replace(row, rank=ranked, letters=order.letters[row.name], unranked="" if ranked else "upper bound")
         rows.append(row)
-    methods: dict[str, list[RunSummary]] = defaultdict(list)
+    methods: dict[tuple[str, ...], list[RunSummary]] = defaultdict(list)
     for check, entry in kept:
-        if entry.about.method and check.complete:
-            methods[entry.about.method].append(entry.run)
-    rows += [row_of_method(name, runs) for name, runs in methods.items() if len(runs) >= FEWEST_SEEDS]
-    return Board(kept[0][1].suite, tuple(entry for _, entry in kept), tuple(ordered(rows)), order, fresh)
+        about = entry.about
+        if about.method and check.complete and check.admission:
+            methods[about.team, about.method, *about.authors].append(entry.run)
+    rows += [
+        row_of_method(f"{team}/{method}", runs)
+        for (team, method, *_), runs in methods.items()
+        if len(runs) >= FEWEST_SEEDS
+    ]
+    return Board(
+        kept[0][1].suite, tuple(entry for _, entry in kept), tuple(ordered(rows)), order, fresh,
+        {entry.about.name: check for check, entry in kept},
+    )  # fmt: skip
+
+
+def _verified(check: Checked) -> str:
+    """What was played again, in words."""
+    if check.admission is None:
+        return ""
+    tries = f"; {check.admission.refused} earlier tries were refused" if check.admission.refused else ""
+    return (
+        f"{check.admission.drawn} episodes, drawn after it was handed in, were played again from their actions on "
+        f"{check.admission.date}, all as recorded{tries}"
+    )
 
 
 def _incomplete(missing: Sequence[str], played: Sequence[str]) -> str:
@@ -111,31 +148,47 @@ def _difference(fresh: RunSummary, public: RunSummary) -> ClusteredMean | None:
         return None
     value, around = a.value - b.value, None
     if a.interval and b.interval:  # Newcombe 1998, Statistics in Medicine 17, 873-890, method 10
-        low = math.sqrt((a.value - a.interval.low) ** 2 + (b.interval.high - b.value) ** 2)
-        high = math.sqrt((a.interval.high - a.value) ** 2 + (b.value - b.interval.low) ** 2)
+        low = ((a.value - a.interval.low) ** 2 + (b.interval.high - b.value) ** 2) ** 0.5
+        high = ((a.interval.high - a.value) ** 2 + (b.value - b.interval.low) ** 2) ** 0.5
         around = Interval(value - low, value + high)
     return ClusteredMean(value, around, a.scenes + b.scenes)
 
 
 def build(
-    checked: Sequence[Checked], out: Path, *, pictures: bool = True, tell: Callable[[str, int, int], None] | None = None
+    checked: Sequence[Checked],
+    out: Path,
+    *,
+    pictures: bool = True,
+    everything: bool = False,
+    tell: Callable[[str, int, int], None] | None = None,
 ) -> Path:
-    """Write the site into `out`, replacing what is there, and return its index.
+    """Write the site.
 
-    pictures: render the contact sheets of the suites. tell: hears of the progress: what, how many are done, of how
-    many. Raises OodbenchError when the disk will not take it, or when there is no entry to show.
+    Args:
+        checked: The entries, and what was found of them.
+        out: The folder to write; a site that is there is replaced.
+        pictures: Whether to render the contact sheets of the suites.
+        everything: Whether to show entries that are not admitted as well, which are not ranked.
+        tell: Hears of the progress: what, how many are done, of how many.
+
+    Returns:
+        The site's index.
+
+    Raises:
+        OodbenchError: The disk will not take it, `out` holds something else, or there is no entry to show.
     """
     tell = tell or (lambda what, done, of: None)
-    found = boards(checked)
+    found = boards(checked, everything=everything)
     if not found:
-        raise OodbenchError("no entry is valid: there is nothing to show")
+        raise OodbenchError("no entry stands and is admitted: there is nothing to show")
+    waiting = sorted(check.entry.key for check in checked if check.entry and not (check.refused or check.admission))
     with replacing(out, "leaderboard site") as part:
         for folder in ("policies", "suites", "data"):
             (part / folder).mkdir()
         templates = Path(html.__file__).parent / "templates"
         for name in COPIED:
             shutil.copy(templates / name, part / name)
-        _index(found, part)
+        _index(found, part, waiting)
         _reading(part)
         for board in found:
             _suite(board, part, pictures=pictures)
@@ -153,12 +206,12 @@ def _write(path: Path, template: str, *, up: str, **values: Any) -> None:
     path.write_text(html.environment().get_template(template).render(up=up, **values), encoding="utf-8")
 
 
-def _index(found: Sequence[Board], out: Path) -> None:
+def _index(found: Sequence[Board], out: Path, waiting: Sequence[str]) -> None:
     data = {board.name: _values(board) for board in found}
     groups = {board.name: _groups(board) for board in found}
     _write(
         out / "index.html", "board.html.j2", up="", title="oodbench leaderboard", boards=found, groups=groups,
-        kinds=KINDS, data=json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
+        waiting=waiting, kinds=KINDS, data=json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
     )  # fmt: skip
 
 
@@ -192,8 +245,6 @@ def _suite(board: Board, out: Path, *, pictures: bool) -> None:
     runs = [entry.run for entry in board.entries]
     sheet = ""
     if pictures:
-        from oodbench.report import sheets
-
         sheet = f"{board.name}.jpg"
         sheets.suite(board.suite).save(out / "suites" / sheet, quality=82)
     (out / "data" / f"{board.name}.json").write_text(json.dumps(_portable_json(runs), indent=1), encoding="utf-8")
@@ -237,19 +288,51 @@ def _policy(name: str, of: Sequence[tuple[Board, Entry]], out: Path) -> None:
     sections = []
     for board, entry in of:
         run = entry.run
-        shown = []
-        for path, film in sorted(html.films(run), key=lambda found: AXES.index(_axis(found[1].shift))):
-            target = out / "videos" / name / board.name / path.name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, target)
-            shown.append(replace(film, source=f"../videos/{name}/{board.name}/{path.name}"))
+        shown = [
+            replace(film, source=_copied(path, out / "videos" / name / board.name, out / "policies"))
+            for path, film in sorted(_films(board.checks[name], entry), key=lambda f: AXES.index(_axis(f[1].shift)))
+        ]
         row = next(row for row in board.rows if row.name == name)
         sections.append({
             "board": board, "run": run, "row": replace(row, href=""), "verdict": summary.verdict(run), "films": shown,
-            "repeat": _repeat(entry), "exposure": _exposure(entry), "provenance": html.provenance(run),
+            "repeat": _repeat(entry), "exposure": _exposure(entry),
+            "provenance": _provenance(board.checks[name], run),
             **html.parts([run]),
         })  # fmt: skip
     _write(out / "policies" / f"{name}.html", "policy.html.j2", up="../", title=name, about=about, sections=sections)
+
+
+def _provenance(check: Checked, run: RunSummary) -> list[tuple[str, str]]:
+    """What the entry says of how it was made, but for the command, which nobody should paste; and its admission."""
+    said = [(what, value) for what, value in html.provenance(run) if what != "command"]
+    entry, admission = check.entry, check.admission
+    if entry is None or admission is None:
+        return said
+    salt = f"{admission.salt}, for the digest {entry.digest}: {admission.drawn} episodes"
+    return [*said, ("admitted", admission.date), ("drawn by", salt)]
+
+
+def _films(check: Checked, entry: Entry) -> Iterator[tuple[Path, html.Shown]]:
+    """The films that the board made of an entry when it was admitted, those that are still as they were."""
+    if check.admission is None or check.films is None:
+        return
+    e = entry.run.episodes
+    rows = {film_name(e.key(row)): row for row in range(len(e))}
+    for name, sha256 in check.admission.films.items():
+        path, row = files.film_path(check.films, name), rows.get(name.removesuffix(".mp4"))
+        if path is None or row is None or hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+            continue
+        task, shift, severity, _ = e.key(row)
+        words = scene_of(entry.suite, e.key(row)).instruction.text
+        won = bool(e.success[row] == 1)
+        yield path, html.Shown(entry.run, task, shift, severity, won, e.failure.at(row) or "timeout", words, "")
+
+
+def _copied(path: Path, folder: Path, page: Path) -> str:
+    """Copy a film into the site; its address from a page in the folder `page`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, folder / path.name, follow_symlinks=False)
+    return Path(os.path.relpath(folder / path.name, page)).as_posix()
 
 
 def _axis(shift: str) -> str:
@@ -257,23 +340,18 @@ def _axis(shift: str) -> str:
 
 
 def _repeat(entry: Entry) -> list[str]:
-    """The commands that play the entry again, and that check its recorded actions."""
-    info = entry.run.info
-    words = [
-        "oodbench",
-        "run",
-        entry.suite.name,
-        "--policy",
-        info.policy.uri,
-        "--out",
-        f"runs/{entry.about.name}",
-    ]
-    words += ["--fresh", entry.suite.fresh] if entry.suite.fresh else []
-    command = info.command
-    for flag in ("--task", "--shift"):
-        words += [part for i, word in enumerate(command[:-1]) if word == flag for part in (flag, command[i + 1])]
-    folder = f"leaderboard/entries/{entry.about.name}/{entry.path.name}"
-    return [shlex.join(words), f"oodbench leaderboard validate {folder} --replays 24"]
+    """Commands to be copied: to play what the entry played, and to check its recorded actions.
+
+    What is pasted into a shell comes from names that were checked. A policy is only named when it is one of oodbench's
+    own; any other URI would load what a stranger wrote.
+    """
+    uri, suite = entry.run.info.policy.uri, entry.suite
+    words = ["oodbench", "run", suite.name, "--policy", uri if uri in CONTROLS else "YOUR_POLICY"]
+    words += ["--fresh", suite.fresh] if suite.fresh else []
+    if entry.run.tasks and set(entry.run.tasks) < {episode.task for episode in suite.plan()}:
+        words += [word for task in entry.run.tasks for word in ("--task", task)]
+    words += ["--out", f"runs/{entry.about.name}"]
+    return [shlex.join(words), shlex.join(["oodbench", "leaderboard", "validate", f"leaderboard/entries/{entry.key}"])]
 
 
 def _exposure(entry: Entry) -> list[tuple[str, str]]:

@@ -109,14 +109,7 @@ class TraceWriter:
             if self._file is None:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 self._file = self._path.open("ab")
-            actions = zlib.compress(np.array(tape.actions).tobytes(), 1)
-            states = b"".join(tape.states)
-            places = _pack(tape.positions)
-            head = _Head(
-                format=FORMAT, key=record.key, steps=len(tape.actions), actions=len(actions), states=len(states),
-                things=len(tape.positions[0]) if tape.positions else 0, positions=len(places),
-            )  # fmt: skip
-            self._file.write(head.model_dump_json().encode() + b"\n" + actions + states + places)
+            self._file.write(dumps(record.key, tape))
             self._file.flush()
         except OSError as error:
             raise RunFolderError(f"{self._path}: cannot be written ({error.strerror})") from error
@@ -124,6 +117,30 @@ class TraceWriter:
     def close(self) -> None:
         if self._file:
             self._file.close()
+
+
+def dumps(key: EpisodeKey, recorded: Tape | Trace) -> bytes:
+    """An entry of a file of traces."""
+    actions = zlib.compress(np.array(recorded.actions, np.float64).tobytes(), 1)
+    states, places = b"".join(recorded.states), _pack(list(recorded.positions))
+    head = _Head(
+        format=FORMAT, key=key, steps=len(recorded.actions), actions=len(actions), states=len(states),
+        things=len(recorded.positions[0]) if len(recorded.positions) else 0, positions=len(places),
+    )  # fmt: skip
+    return head.model_dump_json().encode() + b"\n" + actions + states + places
+
+
+def loads(content: bytes) -> tuple[EpisodeKey, Trace]:
+    """The inverse. Raises RunFolderError for what is not one whole entry."""
+    line, _, rest = content.partition(b"\n")
+    try:
+        head = _Head.model_validate_json(line[:HEAD_BYTES])
+        place = _Place("", 0, head.steps, head.actions, head.states, head.things, head.positions)
+        if len(rest) != head.actions + head.states + head.positions:
+            raise ValueError(f"{len(rest)} bytes behind its head")
+        return head.key, _trace(place, rest)
+    except ValueError as error:
+        raise RunFolderError(f"not a trace ({str(error).splitlines()[0]})") from None
 
 
 def _pack(rows: list[np.ndarray]) -> bytes:
