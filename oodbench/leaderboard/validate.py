@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from oodbench import closure
 from oodbench.leaderboard import admission, pack
 from oodbench.leaderboard.admission import Admission, Admissions, draw, new_salt
 from oodbench.leaderboard.entry import EPISODES, INFO, Entry, failed, key_of, name_of, read
