@@ -11,14 +11,14 @@ from oodbench.task import TASKS
 # The hash of the file's content, and of the plan: all its episodes (of full-1, the first of each cell) and what they
 # show. A change of either needs a new version. `python tests/test_suites.py` prints the table.
 RELEASED = {
-    "core-1": ("", ""),
-    "full-1": ("", ""),
-    "think-1": ("", ""),
-    "language-1": ("", ""),
-    "sensor-1": ("", ""),
-    "physical-1": ("", ""),
-    "compound-1": ("", ""),
-    "blindvla-13": ("", ""),
+    "core-1": ("d38783093db5f94d", "aee68906b2f6be2d"),
+    "full-1": ("f03f76976adb28a6", "6dcd87a74d8d2684"),
+    "think-1": ("5fd2b51aa75ad7db", "a0b35d0842564ae3"),
+    "language-1": ("4c094c1196923721", "be3dd1409542dac7"),
+    "sensor-1": ("3811a5a76a40b87d", "cb9eea8c4980fc12"),
+    "physical-1": ("6627a314240b765b", "8e9c49a455c39b03"),
+    "compound-1": ("a87d89f2baf4d39e", "81468790a18054e2"),
+    "blindvla-13": ("ca833952e2005bd4", "50a5df85e4cae681"),
 }
 
 
