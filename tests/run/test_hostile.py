@@ -17,7 +17,7 @@ import zstandard
 from oodbench.errors import OodbenchError, RunFolderError, SpecError
 from oodbench.report import html, summary
 from oodbench.run import columns, files, records, trace
-from oodbench.run.folder import RunFolder, describe
+from oodbench.run.folder import RunFolder
 from oodbench.run.info import RunInfo, episode_to_play, read_info
 from oodbench.run.records import EpisodeRecord
 from oodbench.run.replay import replay_episode
@@ -232,14 +232,20 @@ def test_ones_own_task_files_are_read_on_request(tmp_path):
 
 
 def test_secrets_stay_out_of_the_folder(tmp_path, monkeypatch):
-    from oodbench.policies.loading import load_policy
-
-    monkeypatch.setattr("sys.argv", ["oodbench", "run", "--policy", "groot://h?token=S3CRET"])
-    info = describe(SUITES.get("smoke"), load_policy("groot://h?token=S3CRET"), [])
-    assert "S3CRET" not in info.text()
-    with (tmp_path / "episodes.jsonl").open("w") as file:
-        records.append(file, RECORD.model_copy(update={"success": None, "error": "bad groot://h?token=S3CRET"}))
-    assert "S3CRET" not in (tmp_path / "episodes.jsonl").read_text()
+    mine = tmp_path / "mine.py"
+    mine.write_text(
+        "class P:\n"
+        "    def __init__(self, token): self.token = token\n"
+        "    def reset(self, episode): pass\n"
+        "    def act(self, observation): raise RuntimeError(f'token={self.token} is not known')\n"
+    )
+    uri = f"{mine}:P?token=S3CRET"
+    monkeypatch.setattr("sys.argv", ["oodbench", "run", "smoke", "--policy", uri, "--api-key", "S3CRET"])
+    evaluate(uri, "smoke", out=tmp_path / "run", tasks=["put-on"], shifts=["none"], limit=1, workers=0)
+    written = "".join(path.read_text() for path in (tmp_path / "run").glob("*.json*"))
+    assert "S3CRET" not in written
+    assert "token=***" in written
+    assert "token=*** is not known" in records.read(tmp_path / "run" / "episodes.jsonl")[0].error
 
 
 # --- episodes.jsonl ------------------------------------------------------------------------------------------------
