@@ -65,6 +65,7 @@ def test_where_they_disagree_is_filmed(runs, cli, tmp_path):
     assert len(list((tmp_path / "films").glob("*.mp4"))) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
@@ -99,6 +100,7 @@ def test_other_scenes_under_the_same_names_are_refused(runs, tmp_path):
         compare(runs / "expert", other)
 
 
+@pytest.mark.slow
 def test_planning_says_how_many_pairs_it_takes(cli, runs):
     done = cli("plan", "--rate", "0.8", "--margin", "10")
     assert done.returncode == 0, done.stderr
