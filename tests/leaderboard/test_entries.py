@@ -224,6 +224,7 @@ def test_the_command_says_which_and_why(copy, cli):
     assert "expert-noisy/core-1: refused: episodes were left out" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_run_becomes_an_entry(tmp_path, cli):
     """From the run, through the form that is to be filled in, to an entry that stands, with films, and can be seen."""
     evaluate("replay", "think-1", out=tmp_path / "run", workers=2, tasks=["think-shape", "think-arrow"])
