@@ -73,6 +73,7 @@ def moved(model: VLA) -> set[str]:
     return {name.split(".")[0] for name, tensor in model.state_dict().items() if not torch.equal(before[name], tensor)}
 
 
+@pytest.mark.slow
 def test_freeze_leaves_the_vision_alone_and_default_does_not(data: DemoFrames, tmp_path: Path) -> None:
     vision = {"encoder", "projector", "image_positions", "wrist_positions"}
     assert not vision & moved(run_arm(load_recipe("freeze"), data, 25, tmp_path / "freeze"))
@@ -90,6 +91,7 @@ def test_head_first_trains_only_the_new_parts_at_first(data: DemoFrames, tmp_pat
     assert moved(run_arm(recipe, data, 25, tmp_path)) == {"action", "state", "queries"}
 
 
+@pytest.mark.slow
 def test_alignment_brings_the_tokens_to_the_teacher(data: DemoFrames, tmp_path: Path) -> None:
     start = fresh().eval().requires_grad_(False)
     recipe = load_recipe("align")
@@ -119,6 +121,7 @@ def test_every_arm_sees_the_same_data_in_the_same_order(
         assert all(np.array_equal(a, b) for a, b in zip(seen["default"], seen[other], strict=True))
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(data: DemoFrames, tmp_path: Path) -> None:
     recipe = load_recipe("align")
     whole = run_arm(recipe, data, 75, tmp_path / "whole")
@@ -204,6 +207,7 @@ def test_the_tiny_tier_goes_from_nothing_to_an_evaluated_checkpoint(tmp_path: Pa
     assert json.loads(played.stdout)["errors"] == 0
 
 
+@pytest.mark.slow
 def test_a_tier_that_needs_a_gpu_says_so() -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")

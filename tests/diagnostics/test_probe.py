@@ -49,6 +49,7 @@ def probes() -> scenes.ProbeSet:
     return scenes.render(22, image_size=64, workers=0)
 
 
+@pytest.mark.slow
 def test_every_scene_offers_two_candidates_of_its_concept(probes: scenes.ProbeSet) -> None:
     assert len(probes) == 2 * 3 * 22
     for concept in CONCEPTS:
@@ -59,6 +60,7 @@ def test_every_scene_offers_two_candidates_of_its_concept(probes: scenes.ProbeSe
     assert all(a != b for a, b in zip(probes.instruction, probes.swapped, strict=True))
 
 
+@pytest.mark.slow
 def test_the_masks_show_three_different_things(probes: scenes.ProbeSet) -> None:
     start = probes.chosen(None, "start")
     visible = [probes.target[start].any((1, 2)), probes.other[start].any((1, 2)), probes.place[start].any((1, 2))]
@@ -67,6 +69,7 @@ def test_the_masks_show_three_different_things(probes: scenes.ProbeSet) -> None:
     assert not (probes.target & probes.place).any()
 
 
+@pytest.mark.slow
 def test_in_the_second_frame_the_thing_is_carried(probes: scenes.ProbeSet) -> None:
     start, carry = probes.chosen(None, "start"), probes.chosen(None, "carry")
     assert (probes.scene[start] == probes.scene[carry]).all()
@@ -85,6 +88,7 @@ def test_the_probe_set_is_the_same_every_time(probes: scenes.ProbeSet, tmp_path:
     assert back.label == probes.label
 
 
+@pytest.mark.slow
 def test_a_probe_reads_what_is_there_and_no_more() -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 4, 240)

@@ -120,6 +120,7 @@ def test_the_same_command_goes_on_with_a_gate_that_was_stopped(committed, tmp_pa
     assert (tmp_path / "run" / "episodes.jsonl").read_text() == played
 
 
+@pytest.mark.slow
 def test_the_worked_check_of_the_documentation(tmp_path):
     """docs/gate.md: the expert passes against itself, and one that sees a centimetre off is caught."""
     make_baseline("expert", plan_for("smoke", 0.1), tmp_path / "baseline.json", workers=2)
@@ -133,6 +134,7 @@ def test_the_worked_check_of_the_documentation(tmp_path):
     assert verdict["episodes"] < 200
 
 
+@pytest.mark.slow
 def test_a_regression_is_found_under_the_right_shifts(tmp_path):
     """docs/gate.md: a candidate that sees six centimetres off while pictures are corrupted, and else as the expert."""
     shifts = ["visual.noise", "visual.table-texture", "visual.camera-pose", "execution.robot-init"]
@@ -279,6 +281,7 @@ def test_a_summary_stays_below_githubs_limit(committed, monkeypatch):
     assert "in the JSON file" in text
 
 
+@pytest.mark.slow
 def test_the_pytest_fixture_fails_skips_and_passes(committed, tmp_path):
     (tmp_path / "test_release.py").write_text(
         f"BASELINE, SHORT = {str(committed / 'baseline.json')!r}, {str(committed / 'short.json')!r}\n"

@@ -508,6 +508,7 @@ def test_the_command_says_which_and_why(copy, cli):
     assert "random/smoke: refused: episodes were left out" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_run_becomes_an_entry(runs, tmp_path, cli):
     """From the run, through the form that is to be filled in, to an entry that is admitted, and can be seen."""
     shutil.copytree(runs["random"], tmp_path / "run")

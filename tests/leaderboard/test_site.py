@@ -88,6 +88,7 @@ def table(text: str, table_id: str) -> list[list[str]]:
     return [re.findall(r"<t[hd].*?</t[hd]>", row, re.DOTALL) for row in body.split("<tr")[1:]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suite", ["core-1", "think-1"])
 def test_every_number_of_the_tables_is_that_of_the_records(built, board, suite):
     text = (built / "index.html").read_text()
@@ -114,6 +115,7 @@ def test_every_number_of_the_tables_is_that_of_the_records(built, board, suite):
             assert float(values["gap (points)"].group(1)) == pytest.approx(by_hand(both) - by_hand(pairs), abs=1e-9)
 
 
+@pytest.mark.slow
 def test_every_cell_of_a_policys_page_is_that_of_its_records(built, board):
     text = (built / "policies" / "expert-noisy.html").read_text()
     kept = records.read(board / "expert-noisy" / "core-1" / entries.EPISODES)
@@ -143,6 +145,7 @@ def test_every_cell_of_a_policys_page_is_that_of_its_records(built, board):
             assert (f"{sum(mine)} of {len(mine)}" in cell) if mine else ("&ndash;" in cell)
 
 
+@pytest.mark.slow
 def test_the_data_behind_the_filters_and_the_downloads_are_the_same_numbers(built, board):
     text = (built / "index.html").read_text()
     values = json.loads(re.search(r'id="values">(.*?)</script>', text, re.DOTALL).group(1))["core-1"]
@@ -159,6 +162,7 @@ def test_the_data_behind_the_filters_and_the_downloads_are_the_same_numbers(buil
             assert int(line[12]) == len(mine)
 
 
+@pytest.mark.slow
 def test_intervals_areas_and_worst_shifts_are_those_of_the_statistics(built, board):
     from oodbench.stats.clustered import clustered_rate
 
@@ -187,6 +191,7 @@ def test_intervals_areas_and_worst_shifts_are_those_of_the_statistics(built, boa
         assert any(value == pytest.approx(worst) for value in numbers)
 
 
+@pytest.mark.slow
 def test_the_site_and_the_report_say_the_same(built, board, cli):
     paths = [path for path in entries.entries(board) if path.name == "core-1"]
     done = cli("report", *paths, "--format", "json")
@@ -196,6 +201,7 @@ def test_the_site_and_the_report_say_the_same(built, board, cli):
         assert {**report, "policy": "", "run": ""} == {**site_, "policy": "", "run": ""}
 
 
+@pytest.mark.slow
 def test_ranks_and_groups_are_those_of_the_statistics(built, board):
     from oodbench.stats.ranks import rank
 

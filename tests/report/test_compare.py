@@ -67,6 +67,7 @@ def test_where_they_disagree_is_filmed(runs, cli, tmp_path):
     assert all(film.stat().st_size > 1000 for film in films)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
@@ -100,6 +101,7 @@ def test_other_scenes_under_the_same_names_are_refused(runs, tmp_path):
         compare(runs / "expert", other)
 
 
+@pytest.mark.slow
 def test_planning_says_how_many_pairs_it_takes(cli, runs):
     done = cli("plan", "--rate", "0.8", "--margin", "10")
     assert done.returncode == 0, done.stderr

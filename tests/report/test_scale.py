@@ -62,6 +62,7 @@ def million(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("scale")
 def test_a_million_episodes_are_summed_up_in_ten_seconds_and_two_gibibytes(million):
     done = subprocess.run(
@@ -76,6 +77,7 @@ def test_a_million_episodes_are_summed_up_in_ten_seconds_and_two_gibibytes(milli
     assert found["cpu"] < 1.5 * SECONDS, "other tests share the cores; alone it is some seven"
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("scale")
 def test_a_million_pairs_are_compared(million):
     done = subprocess.run(

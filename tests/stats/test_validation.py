@@ -24,6 +24,7 @@ def test_scenes_shared_by_cells_fool_the_naive_test_only():
     assert 0.02 < found["sign flip"] < 0.075
 
 
+@pytest.mark.slow
 def test_the_gate_keeps_both_of_its_promises_and_is_cheap():
     same, worse = (validation.gate(0.8, 0.1, 0.4, drop, runs=600) for drop in (0.0, 0.1))
     assert same.failed <= 0.05 + 0.02
