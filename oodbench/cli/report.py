@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -67,7 +68,10 @@ def report(
             return
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(text if isinstance(text, bytes) else text.encode())
+        part = target.with_name(f".{target.name}-{os.getpid()}.part")
+        with part.open("xb") as file:
+            file.write(text if isinstance(text, bytes) else text.encode())
+        part.replace(target)  # never through a link that a stranger's folder has there
     except OSError as error:
         raise RunFolderError(f"{target}: cannot be written ({error.strerror})") from error
     typer.echo(str(target.resolve() if format == "html" else target))

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from oodbench.errors import SpecError
-from oodbench.run import provenance
+from oodbench.run import files, provenance
 from oodbench.run.folder import short
 from oodbench.run.records import EpisodeRecord
 from oodbench.seeding import generator
@@ -113,10 +113,11 @@ class Baseline(_Data):
     def read(cls, path: Path) -> Baseline:
         """Raises SpecError: no such file, not a baseline, or changed since it was written."""
         try:
-            found = cls.model_validate(json.loads(path.read_text(encoding="utf-8")))
+            real = path.resolve(strict=True)
+            found = cls.model_validate(json.loads(files.read_bytes(real.parent, real.name, files.BASELINE_BYTES)))
         except OSError as error:
             raise SpecError(f"{path}: cannot be read ({error.strerror})") from error
-        except (ValidationError, ValueError) as error:
+        except (ValidationError, ValueError, RecursionError) as error:
             raise SpecError(f"{path}: not a baseline of `oodbench baseline` ({str(error).splitlines()[0]})") from None
         if found.sha256 != found._digest():
             raise SpecError(f"{path}: was changed after it was written (its checksum does not fit)")

@@ -255,6 +255,9 @@ def read(path: Path) -> Episodes:
         parts = [Episodes.of(_decode(block, path, last=last)) for block, last in found]
     except FileNotFoundError:
         return Episodes.of(())
+    for part in parts:  # names are printed on terminals
+        if not all(n.isprintable() for c in (part.task, part.shift, part.failure, part.choice) for n in c.names):
+            raise RunFolderError(f"{path}: a name with control characters")
     return Episodes.joined(parts).distinct()
 
 

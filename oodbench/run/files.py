@@ -25,6 +25,9 @@ RECORDS_BYTES = 2048 * MIB  # episodes.jsonl; a million episodes have some 700 M
 PACKED_BYTES = 64 * MIB  # episodes.jsonl.zst as it lies on the disk; the 15,000 episodes of full-1 have 0.6 MiB
 UNPACKED_BYTES = 256 * MIB  # and what it unpacks to; full-1 has 10 MiB
 UNPACKED_LINES = 250_000  # and its lines: a record takes some 2 KiB of memory
+RECORDS_LINES = 2_000_000  # of a plain episodes.jsonl
+BASELINE_BYTES = 64 * MIB  # a gate's baseline; 15 bytes an episode
+SCENE_BYTES = 16 * MIB  # a scene; real ones have 5 KiB
 LINE_BYTES = MIB  # of a record; real ones have 700 bytes, and an error's text is one line
 TRACE_BYTES = 4096 * MIB  # the traces of one worker; 5 KiB an episode
 TRACE_FILES = 10_000  # workers that a run may have had
@@ -91,8 +94,8 @@ def blocks(folder: Path, name: str, block: int = 8 * MIB) -> Iterator[tuple[byte
 
     Raises:
         FileNotFoundError: There is no such file.
-        RunFolderError: As of `opened`; the file is not zstd, has a line of more than LINE_BYTES, or unpacks to
-            more than UNPACKED_BYTES or UNPACKED_LINES.
+        RunFolderError: As of `opened`; the file is not zstd, has a line of more than LINE_BYTES, unpacks to
+            more than UNPACKED_BYTES, or has too many lines.
     """
     packed = name.endswith(".zst")
     path = folder / name
@@ -103,11 +106,11 @@ def blocks(folder: Path, name: str, block: int = 8 * MIB) -> Iterator[tuple[byte
         try:
             while content := source.read(block):
                 total += len(content)
-                lines += content.count(b"\n") if packed else 0
-                if packed and (total > UNPACKED_BYTES or lines > UNPACKED_LINES):
-                    raise RunFolderError(
-                        f"{path}: unpacks to more than {UNPACKED_BYTES} bytes, or {UNPACKED_LINES} episodes"
-                    )
+                lines += content.count(b"\n")
+                if packed and total > UNPACKED_BYTES:
+                    raise RunFolderError(f"{path}: unpacks to more than {UNPACKED_BYTES} bytes")
+                if lines > (most := UNPACKED_LINES if packed else RECORDS_LINES):
+                    raise RunFolderError(f"{path}: has more than {most} lines")
                 whole, newline, tail = content.rpartition(b"\n")
                 if newline:
                     if len(rest) + content.index(b"\n") > LINE_BYTES:

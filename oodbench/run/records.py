@@ -92,13 +92,16 @@ def every(path: Path) -> Iterator[EpisodeRecord]:
                 if not line.strip():
                     continue
                 try:
-                    yield EpisodeRecord.model_validate_json(line)
+                    record = EpisodeRecord.model_validate_json(line)
                 except ValidationError as error:
                     if last and at == len(lines) - 1:  # no newline after it: the write was cut short
                         break
                     first = error.errors(include_url=False, include_input=False)[0]
                     said = ".".join(map(str, first["loc"]))[:100] or first["msg"]
                     raise RunFolderError(f"{path}:{before + at + 1}: not an episode record ({said})") from None
+                if not (record.task + record.shift + (record.failure or "") + (record.choice or "")).isprintable():
+                    raise RunFolderError(f"{path}:{before + at + 1}: a name with control characters")
+                yield record
             before += len(lines) - 1
     except FileNotFoundError:
         return

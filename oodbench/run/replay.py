@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from oodbench.errors import RunFolderError, SpecError, UnknownNameError, nearest
 from oodbench.policies.loading import load_policy
-from oodbench.run import records, trace
+from oodbench.run import files, records, trace
 from oodbench.run.episode import play, play_scene
 from oodbench.run.info import episode_to_play, read_info
 from oodbench.run.records import EpisodeRecord
@@ -22,10 +22,11 @@ from oodbench.sim.world import World
 def replay_scene(path: Path, policy: str, film: Path) -> tuple[Scene, EpisodeRecord]:
     """Play the scene in a JSON file. Raises SpecError when it is not one."""
     try:
-        scene = Scene.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        real = path.resolve(strict=True)
+        scene = Scene.model_validate(json.loads(files.read_bytes(real.parent, real.name, files.SCENE_BYTES)))
     except OSError as error:
         raise SpecError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValidationError, ValueError) as error:
+    except (ValidationError, ValueError, RecursionError) as error:
         raise SpecError(f"{path}: not a scene ({str(error).splitlines()[0]})") from error
     base = EpisodeRecord(task=scene.key.task, shift="scene", severity=0.0, seed=scene.key.seed, axis="id")
     world = World("high")

@@ -76,7 +76,7 @@ def test_what_cannot_be_paired_is_refused_with_what_differs(runs, tmp_path, keys
     part = info
     for key in keys[:-1]:
         part = part[key]
-    part[keys[-1]] = "something else"
+    part[keys[-1]] = {"mujoco": "0.0.0", "success": "ever"}.get(keys[-1], "1" * 64)
     (other / "run.json").write_text(json.dumps(info))
     (other / "episodes.jsonl").write_bytes((runs / "expert" / "episodes.jsonl").read_bytes())
     with pytest.raises(RunFolderError, match=f"cannot be paired: they were played with {words}"):
