@@ -64,7 +64,7 @@ browser: $(READY)
 
 # Every entry is checked, a sample of its episodes played again, and the pages built from those that stand.
 leaderboard: setup
-	$(BIN)/oodbench leaderboard build
+	$(BIN)/oodbench leaderboard build $(LEADERBOARD)
 
 test: setup lerobot-env wheel-envs browser
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
@@ -102,7 +102,8 @@ docs/leaderboard.png: leaderboard browser
 controls: setup
 	for suite in core-1 think-1; do for policy in $(CONTROLS); do \
 	  $(BIN)/oodbench run $$suite --policy $$policy --out runs/board/$$suite/$$policy && \
-	  $(BIN)/oodbench submit runs/board/$$suite/$$policy --info leaderboard/about/$$policy.toml || exit 1; done; done
+	  $(BIN)/oodbench submit runs/board/$$suite/$$policy --info leaderboard/about/$$policy.toml && \
+  $(BIN)/oodbench leaderboard admit leaderboard/entries/$$policy/$$suite || exit 1; done; done
 	for policy in expert expert-blind; do $(BIN)/oodbench run language-1 --policy $$policy --limit 4 --out runs/language-1/$$policy; done
 	echo 'Regenerate with `make controls`.' > docs/controls.md
 	for suite in core-1 think-1; do echo >> docs/controls.md; \

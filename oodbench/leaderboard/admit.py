@@ -135,7 +135,7 @@ def _film(
     folder: Path, entry: Entry, kept: Sequence[EpisodeRecord], traces: Mapping[EpisodeKey, Trace]
 ) -> dict[str, str]:
     """Film these episodes: file name -> SHA-256."""
-    world = World("high")
+    world = World(entry.suite.protocol.quality)  # as the policy saw it
     with replacing(folder, "films") as part:
         names = {}
         for record in kept:

@@ -41,6 +41,7 @@ LIMITS = {  # bytes of each file that an entry may hold; it may hold no other
     TRACE_HASHES: 16 * 2**20,
     TRACES: 1024 * 2**20,
 }
+DOTS = 200  # in a line of entry.toml: reading a key of many parts takes a time that grows with their square
 HASHED = (RUN, EPISODES, TRACE_HASHES)  # traces.bin is checked trace by trace, by the hashes in traces.sha256
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -163,6 +164,8 @@ def read_about(path: Path) -> EntryInfo:
 
 
 def _about(content: bytes, path: Path) -> EntryInfo:
+    if max(line.count(b".") for line in content.split(b"\n")) > DOTS:
+        raise SpecError(f"{path}: has a line of more than {DOTS} dots")
     try:
         return EntryInfo.model_validate(tomllib.loads(content.decode()))
     except ValidationError as error:

@@ -264,7 +264,7 @@ def read(path: Path) -> Episodes:
 def _decode(block: bytes, path: Path, *, last: bool) -> list[_Line]:
     try:
         return msgspec.json.Decoder(_Line).decode_lines(block)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if last:
             return []  # no newline after it: the write was cut short
         records.read(path)  # says which line

@@ -46,7 +46,7 @@ class Mutator:
             said.append(how.__name__.strip("_"))
         self.did = ", ".join(said) + (", signed" if signed else "")
         if signed:
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError, IndexError):
                 _sign(folder)
 
     def values(self, rng: random.Random) -> Any:
@@ -55,12 +55,12 @@ class Mutator:
         touch = f"os:system?command=touch {self.outside / 'touched'}"
         up = os.path.relpath(secret, self.outside.parent / "case" / "run")
         return rng.choice([
-            None, True, False, 0, -1, 1, 2**31, 2**63, 10**30, -(10**400), 1e308, 1e-320, float("nan"), float("inf"), 0.5,
-            "", "x", "x" * 100_000, "*", "../" * 9 + "etc/passwd", "/etc/passwd", secret, up, f"{evil}:Evil", touch, evil,
-            "\0", "\x1b[31mred", "\u202e", "<script>alert(1)</script>", "{{ 7 * 7 }}", "none", "a+b@3", "put-on", "%s%n",
-            [], {}, [[]], [1, 2], ["x"] * 1000, {"x": {"x": {"x": 1}}}, {"": None}, [None], "visual.noise@3" + "+x" * 50,
-            str(self.outside / "task.toml"), "9" * 5000, "builtins:exec?x=1", "groot://127.0.0.1:1?token=s", "smoke", "core-1",
-            json.loads("[" * 90 + "]" * 90), {str(i): i for i in range(300)},
+            None, True, False, 0, -1, 1, 2**31, 2**63, 10**30, -(10**400), 1e308, 1e-320, float("nan"), float("inf"),
+            "", "x", "x" * 100_000, "*", "../" * 9 + "etc/passwd", "/etc/passwd", secret, up, f"{evil}:Evil", touch,
+            "\0", "\x1b[31mred", "\u202e", "<script>alert(1)</script>", "{{ 7 * 7 }}", "none", "a+b@3", "put-on", evil,
+            [], {}, [[]], [1, 2], ["x"] * 1000, {"x": {"x": {"x": 1}}}, {"": None}, [None], 0.5, "%s%n", "core-1",
+            "visual.noise@3" + "+x" * 50, str(self.outside / "task.toml"), "9" * 5000, "builtins:exec?x=1", "smoke",
+            "groot://127.0.0.1:1?token=s", json.loads("[" * 90 + "]" * 90), {str(i): i for i in range(300)},
         ])  # fmt: skip
 
 
@@ -341,7 +341,7 @@ def _sign(folder: Path) -> None:
 
 
 WAYS: tuple[Callable[[Mutator, Path, random.Random], None], ...] = (
-    _flip, _flip, _cut, _append, _delete, _exchange, _link, _link_a_folder, _pipe, _folder, _sparse, _another, _bomb, _window,
-    _trace, _trace, _run_json, _run_json, _run_json, _run_json, _policy, _nested, _records, _records, _records, _records,
-    _toml, _toml, _hashes,
+    _flip, _flip, _cut, _append, _delete, _exchange, _link, _link_a_folder, _pipe, _folder, _sparse, _another, _bomb,
+    _window, _trace, _trace, _run_json, _run_json, _run_json, _run_json, _policy, _nested, _records, _records, _records,
+    _records, _toml, _toml, _toml, _hashes,
 )  # fmt: skip
