@@ -26,11 +26,12 @@ def factory():
 
 @pytest.fixture
 def plugins(monkeypatch):
-    there = dict(registry._points(POLICIES.group))
     added = {"demanding": "Demanding", "weights": "factory", "broken": "no_such_thing"}
-    points = {name: EntryPoint(name, f"{__name__}:{attr}", POLICIES.group) for name, attr in added.items()}
-    monkeypatch.setattr(registry, "_points", lambda group: there | points if group == POLICIES.group else {})
-    monkeypatch.setattr(POLICIES, "_things", dict(POLICIES._things))
+    points = [EntryPoint(name, f"{__name__}:{attr}", POLICIES.group) for name, attr in added.items()]
+    monkeypatch.setattr(registry, "points", lambda group: points if group == POLICIES.group else [])
+    for table in ("_things", "_points", "_whose", "_failed"):
+        monkeypatch.setattr(POLICIES, table, dict(getattr(POLICIES, table)))
+    monkeypatch.setattr(POLICIES, "_plugged", False)
 
 
 def test_policies_are_listed_without_being_made(plugins):
