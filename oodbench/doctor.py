@@ -43,7 +43,7 @@ def _pin(name: str) -> Check:
         return Check(name, False, "missing", remedy)
     if found == PINS[name]:
         return Check(name, True, found)
-    said = f"{found}; the suites' scores and the leaderboard are of {PINS[name]}, and other versions end episodes otherwise"
+    said = f"{found}; the suites' scores and the leaderboard are of {PINS[name]}, others end otherwise"
     return Check(name, True, said, f"{remedy}, to compare with them; else none needed", warning=True)
 
 

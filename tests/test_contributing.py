@@ -82,7 +82,7 @@ def test_the_rest_of_the_suite_holds_there(copy):
 
 
 def test_nor_with_data_of_ones_own(copy, tmp_path):
-    """Nor with objects and textures in every split. For the lead: fails until suites draw from their pool only."""
+    """Nor with objects and textures in every split."""
     folder = tmp_path / "copy"
     shutil.copytree(copy, folder)
     for kind, name in {"objects": "apple", "textures": "oak"}.items():
