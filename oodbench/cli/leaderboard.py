@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -152,8 +153,8 @@ def _checked(paths: list[Path] | None, root: Path, replays: int, salt: str = "")
     chosen = paths or entry.entries(root)
     if not chosen:
         raise SpecError(f"{root}: holds no entries; `oodbench submit` makes one")
-    for path in chosen:
-        if not (path / entry.INFO).is_file():
+    for path in paths or ():
+        if not os.path.lexists(path / entry.INFO):
             raise SpecError(f"{path}: is no entry (it has no {entry.INFO})")
     found = []
     with Meter("checked", len(chosen)) as meter:

@@ -85,14 +85,14 @@ def admit(
         tell("filming a few of them")
         chosen = [record for record in kept if record.key in traces]
         made = _film(checker.admitted.films(entry.key), entry, typical(chosen)[:films], traces)
-    if thin:
-        pack.thin(entry.path, hashes, set(there), set(wanted))
     check.salt = salt
     check.admission = Admission(
         digest=entry.digest, salt=salt, date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         drawn=len(wanted), refused=before.refused, films=made,
     )  # fmt: skip
     checker.admitted.put(entry.key, check.admission)
+    if thin:  # last: an entry without them stands only when it is admitted
+        pack.thin(entry.path, hashes, set(there), set(wanted))
     return check
 
 

@@ -121,7 +121,7 @@ def name_of(key: EpisodeKey) -> str:
 
 def entries(root: Path) -> list[Path]:
     """The folders of all entries below `root`."""
-    return sorted(path.parent for path in root.glob(f"*/*/{INFO}"))
+    return sorted(path for path in root.glob("*/*") if os.path.lexists(path / INFO))
 
 
 def read(path: Path) -> Entry:
@@ -181,8 +181,8 @@ def _about(content: bytes, path: Path) -> EntryInfo:
 def _look(path: Path) -> None:
     """Raises SpecError when the folder holds anything but the regular files that an entry has, of bearable sizes."""
     try:
-        if not stat.S_ISDIR(path.lstat().st_mode):
-            raise SpecError(f"{path}: is not a folder")
+        if not all(stat.S_ISDIR(folder.lstat().st_mode) for folder in (path, path.parent)):
+            raise SpecError(f"{path}: is not a folder, or lies behind a link")
         there = {found.name: found.stat(follow_symlinks=False) for found in os.scandir(path)}
     except OSError as error:
         raise SpecError(f"{path}: cannot be read ({error.strerror})") from None

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from oodbench.errors import SpecError
+from oodbench.errors import OodbenchError, SpecError
 from oodbench.leaderboard.entry import LIMITS, TRACE_HASHES, TRACES, name_of
 from oodbench.run import files, trace
 from oodbench.run.records import EpisodeKey
@@ -98,6 +98,8 @@ def thin(folder: Path, hashes: Hashes, there: Collection[EpisodeKey], kept: Coll
                 if key in kept:
                     file.write(content)
         part.replace(folder / TRACES)
+    except OSError as error:
+        raise OodbenchError(f"{folder / TRACES}: cannot be written ({error.strerror})") from error
     finally:
         part.unlink(missing_ok=True)
 

@@ -41,7 +41,7 @@ class Mutator:
         said = []
         for _ in range(rng.choice((1, 1, 1, 2, 3))):
             how = rng.choice(WAYS)
-            with contextlib.suppress(OSError, ValueError, IndexError, KeyError, TypeError, zstandard.ZstdError):
+            with contextlib.suppress(OSError, ValueError, LookupError, TypeError, AttributeError, zstandard.ZstdError):
                 how(self, folder, rng)
             said.append(how.__name__.strip("_"))
         self.did = ", ".join(said) + (", signed" if signed else "")

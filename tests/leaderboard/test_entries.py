@@ -526,13 +526,25 @@ def test_a_run_becomes_an_entry(runs, tmp_path, cli):
     assert "unranked: " in done.stdout
     folder = tmp_path / "board" / "entries" / "random" / "smoke"
     assert str(tmp_path) not in (folder / "run.json").read_text(), "no path of the machine"
-    done = cli("leaderboard", "admit", folder, "--drawn", 3, "--films", 1, "--root", "board/entries")
+    done = cli("leaderboard", "admit", folder, "--drawn", 3, "--films", 0, "--root", "board/entries")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "admitted by the salt" in done.stdout
     (check,) = validate([folder])
     assert (check.refused, check.replayed) == ([], 3)
-    films = list((tmp_path / "board" / "films" / "random" / "smoke").glob("*.mp4"))
-    assert {film.name for film in films} == check.admission.films.keys() != set()
+
+
+def test_an_entry_that_is_a_mess_stops_no_other(copy, cli, tmp_path):
+    folder, _ = copy()
+    good, _ = copy("no-op")
+    (folder / entries.INFO).unlink()
+    (folder / entries.INFO).symlink_to("nowhere")
+    (folder.parents[1] / "linked").symlink_to(good.parent)
+    done = cli("leaderboard", "build", "--root", "entries", "--no-pictures", "--all", "--replays", 0, "--out", "site")
+    assert done.returncode == 1, done.stderr
+    assert "no-op/smoke: stands" in done.stdout
+    assert "random/smoke: refused: entry.toml is not a regular file" in done.stdout
+    assert "linked/smoke: refused: " in done.stdout
+    assert (tmp_path / "site" / "policies" / "no-op.html").is_file()
 
 
 def test_the_form_is_not_written_through_a_link(runs, tmp_path, cli):

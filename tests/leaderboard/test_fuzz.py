@@ -8,8 +8,9 @@ import pytest
 
 from .fuzz import GIB, Ground, fuzz, peak
 
+pytestmark = pytest.mark.xdist_group("board")
 
-@pytest.mark.xdist_group("board")
+
 def test_a_hundred_spoilt_folders(runs, genuine, tmp_path):
     ground = Ground(tmp_path / "ground", runs, genuine)
     before = peak()
