@@ -1,9 +1,9 @@
 """The tests' own rules: what is heavy is never silently skipped."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import pytest_runtest_makereport
 
 
 @pytest.mark.parametrize(
@@ -15,11 +15,12 @@ from conftest import pytest_runtest_makereport
         ("", "browser", "skipped"),
     ],
 )
-def test_in_ci_what_is_heavy_cannot_be_skipped(monkeypatch, ci, marker, outcome):
+def test_in_ci_what_is_heavy_cannot_be_skipped(request, monkeypatch, ci, marker, outcome):
     monkeypatch.setenv("CI", ci)
     item = SimpleNamespace(nodeid="test_it", get_closest_marker=lambda name: name == marker)
     report = SimpleNamespace(skipped=True, outcome="skipped", longrepr=("test_it.py", 3, "Skipped: no Chromium here"))
-    hook = pytest_runtest_makereport(item)
+    ours = request.config.pluginmanager.get_plugin(str(Path(__file__).parent / "conftest.py"))
+    hook = ours.pytest_runtest_makereport(item)
     next(hook)
     with pytest.raises(StopIteration) as over:
         hook.send(report)

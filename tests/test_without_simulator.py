@@ -12,6 +12,8 @@ import pytest
 
 from oodbench.run.records import EpisodeRecord
 
+pytestmark = pytest.mark.xdist_group("bare")  # one worker makes what they share
+
 LISTS = ("tasks", "shifts", "suites", "policies", "objects", "textures")
 IMPORTED = (
     "oodbench.policies", "oodbench.scene", "oodbench.task", "oodbench.goal", "oodbench.suite", "oodbench.run.records",
@@ -44,8 +46,6 @@ smoke = SUITES.get("smoke")
 found["scenes"] = len({episode.scene(smoke).sha256 for episode in smoke.plan()})
 from oodbench.policies.loading import load_policy
 from oodbench.remote.hub import Hub
-
-pytestmark = pytest.mark.xdist_group("bare")  # one worker makes what they share
 hub = Hub(load_policy("random"))
 found["served"] = hub.spec.execute
 hub.close()

@@ -90,6 +90,7 @@ def test_what_cannot_be_paired_is_refused_with_what_differs(runs, tmp_path, keys
         compare(runs / "expert", other)
 
 
+@pytest.mark.slow
 def test_other_scenes_under_the_same_names_are_refused(runs, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
