@@ -33,8 +33,9 @@ class OodbenchEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
     """One task under one shift.
 
     task: its name, or its file's path. shift: e.g. "visual.lighting@3", or "none". split: the pool that shifts draw
-    from. size: pixels of the square images. The observation is what policies get (see oodbench.sim.world.Observation); the action is theirs
-    too (see oodbench.policies.Policy). The reward is 1 in the step in which the episode succeeds, else 0.
+    from. size: pixels of the square images. The observation is what policies get (see
+    oodbench.sim.world.Observation); the action is theirs too (see oodbench.policies.Policy). The
+    reward is 1 in the step in which the episode succeeds, else 0.
 
     ``reset(seed=n)`` gives scene n: the same one that the benchmark plays under that seed with the default namespace.
     Without a seed, the next scene is drawn from the environment's own generator. ``info`` has the status.
