@@ -12,7 +12,9 @@ import pytest
 
 from oodbench.run.records import EpisodeRecord
 
-LISTS = ("tasks", "shifts", "suites", "policies", "objects", "textures")
+LISTS = (
+    "tasks", "shifts", "suites", "policies", "objects", "textures", "glyphs", "presets", "predicates", "metrics",
+)  # fmt: skip
 IMPORTED = (
     "oodbench.policies", "oodbench.scene", "oodbench.task", "oodbench.goal", "oodbench.suite", "oodbench.run.records",
     "oodbench.run.columns", "oodbench.run.runner", "oodbench.stats.validation", "oodbench.report.html",
