@@ -1,7 +1,8 @@
 """The gymnasium environment: any task under any shift.
 
 ``import oodbench``, then ``gymnasium.make("oodbench/put-on-v1", shift="visual.lighting@3")``; or, without the import,
-``gymnasium.make("oodbench:oodbench/put-on-v1", ...)``.
+``gymnasium.make("oodbench:oodbench/put-on-v1", ...)``. Tasks of other packages have such ids, too; a task in a file of
+one's own is ``gymnasium.make("oodbench/task-v0", task="my-task.toml")``.
 
 The runner does not use it (it drives the World, which renders only what a policy looks at); it is for people who train
 or evaluate in loops of their own.
@@ -32,9 +33,10 @@ TEXT = "".join(map(chr, range(32, 127)))
 class OodbenchEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
     """One task under one shift.
 
-    task: its name. shift: e.g. "visual.lighting@3", or "none". split: the pool that shifts draw from. size: pixels of
-    the square images. The observation is what policies get (see oodbench.sim.world.Observation); the action is theirs
-    too (see oodbench.policies.Policy). The reward is 1 in the step in which the episode succeeds, else 0.
+    task: its name, or its file's path. shift: e.g. "visual.lighting@3", or "none". split: the pool that shifts draw
+    from. size: pixels of the square images. The observation is what policies get (see
+    oodbench.sim.world.Observation); the action is theirs too (see oodbench.policies.Policy). The
+    reward is 1 in the step in which the episode succeeds, else 0.
 
     ``reset(seed=n)`` gives scene n: the same one that the benchmark plays under that seed with the default namespace.
     Without a seed, the next scene is drawn from the environment's own generator. ``info`` has the status.

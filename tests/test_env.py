@@ -8,6 +8,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import oodbench  # noqa: F401 (registers the environments)
+from oodbench.paths import data_dir
 from oodbench.task import TASKS
 
 
@@ -55,3 +56,11 @@ def test_truncates_at_the_horizon_and_says_why():
 def test_bad_arguments_are_refused():
     with pytest.raises(Exception, match=r"visual\.lighting"):
         gymnasium.make("oodbench/put-on-v1", shift="visual.lightning@3")
+
+
+def test_a_task_in_a_file_has_an_environment(tmp_path):
+    (tmp_path / "mine.toml").write_text((data_dir("tasks") / "put-on.toml").read_text())
+    env = gymnasium.make("oodbench/task-v0", task=str(tmp_path / "mine.toml"), size=32)
+    assert env.unwrapped.task.name == "mine"
+    assert env.reset(seed=0)[0]["image"].shape == (32, 32, 3)
+    env.close()

@@ -262,3 +262,17 @@ def test_workers_know_what_was_read_from_paths(tmp_path, monkeypatch):
         (tmp_path / "mango.toml").write_text(MANGO.replace("mass = ", "mass = 1"))
     with multiprocessing.get_context("spawn").Pool(1) as pool, pytest.raises(SpecError, match="was changed since"):
         pool.map(_in_a_worker, [("put-mango", "mango")])
+
+
+@pytest.mark.slow
+def test_a_suite_elsewhere_with_a_task_and_an_object_beside_it_is_played_by_workers(tmp_path, cli):
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    _own_object(folder, "mango.toml")
+    cells = '[[cells]]\ntasks = ["put-mango.toml"]\nshifts = ["none"]\nepisodes = 1\n'
+    (folder / "mine.toml").write_text(f'version = 1\nsummary = "mine"\n{cells}')
+    result = cli("run", "elsewhere/mine.toml", "--policy", "no-op", "--workers", 1, "--out", "out")
+    assert result.returncode == 0, result.stderr
+    (record,) = (tmp_path / "out" / "episodes.jsonl").read_text().splitlines()
+    assert '"error":null' in record
+    assert "apple" in record, "the label of the object's file"

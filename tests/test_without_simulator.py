@@ -14,7 +14,10 @@ from oodbench.run.records import EpisodeRecord
 
 pytestmark = pytest.mark.xdist_group("bare")  # one worker makes what they share
 
-LISTS = ("tasks", "shifts", "suites", "policies", "objects", "textures")
+LISTS = (
+    "tasks", "shifts", "suites", "pools", "policies", "objects", "textures", "glyphs", "presets", "predicates",
+    "metrics",
+)  # fmt: skip
 IMPORTED = (
     "oodbench.policies", "oodbench.scene", "oodbench.task", "oodbench.goal", "oodbench.suite", "oodbench.run.records",
     "oodbench.run.columns", "oodbench.run.runner", "oodbench.stats.validation", "oodbench.report.html",

@@ -17,7 +17,12 @@ ONLY_JSON = ("a level of severity", "source")  # too long for a terminal
 
 
 def list_(
-    what: Annotated[str, typer.Argument(help="tasks, shifts, suites, pools, policies, objects or textures")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="tasks, shifts, suites, pools, policies, objects, textures, glyphs, presets, predicates or metrics"
+        ),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="print for scripts")] = False,
 ) -> None:
     """List what oodbench and installed packages offer.
@@ -111,6 +116,30 @@ def _textures() -> list[Row]:
     return [{"name": t.name, "label": t.label, "surface": list(t.surface), "split": t.split} for t in TEXTURES]
 
 
+def _glyphs() -> list[Row]:
+    from oodbench.catalogue import GLYPHS
+
+    return [{"glyph set": g.name, "label": g.label, "glyphs": [glyph.name for glyph in g.glyph]} for g in GLYPHS]
+
+
+def _presets() -> list[Row]:
+    from oodbench.policies.spec import PRESETS
+
+    return [{"preset": p.name, "what": p.summary} for p in PRESETS]
+
+
+def _predicates() -> list[Row]:
+    from oodbench.goal import PREDICATES
+
+    return [{"predicate": p.name, "arguments": p.arity, "what": p.summary} for p in PREDICATES]
+
+
+def _metrics() -> list[Row]:
+    from oodbench.report.metrics import METRICS
+
+    return [{"metric": m.name, "in tables": m.title, "what": m.summary} for m in METRICS]
+
+
 LISTS: dict[str, Callable[[], list[Row]]] = {
     "tasks": _tasks,
     "shifts": _shifts,
@@ -119,4 +148,8 @@ LISTS: dict[str, Callable[[], list[Row]]] = {
     "policies": _policies,
     "objects": _objects,
     "textures": _textures,
+    "glyphs": _glyphs,
+    "presets": _presets,
+    "predicates": _predicates,
+    "metrics": _metrics,
 }

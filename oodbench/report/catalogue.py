@@ -9,15 +9,18 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from oodbench.catalogue import GLYPHS, OBJECTS, TEXTURES, Split
 from oodbench.errors import SpecError
 from oodbench.paths import data_dir
+from oodbench.registry import Registry
 from oodbench.shift import AXES, LEVELS, SHIFTS, Shift
 from oodbench.spacing import reach, spaced
 from oodbench.suite import SUITES
 from oodbench.task import TASKS, Task
+
+T = TypeVar("T")
 
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 FILE = Path("docs/catalogue.md")
@@ -49,6 +52,11 @@ def markdown() -> str:
     return "\n".join(parts) + "\n"
 
 
+def _shipped(registry: Registry[T]) -> list[T]:
+    """What comes with oodbench, whatever else is installed. For the pools to come: what is released."""
+    return [registry.get(name) for name in registry.shipped_names()]
+
+
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
     head = list(head)
     lines = ["| " + " | ".join(head) + " |", "| " + " | ".join("---" for _ in head) + " |"]
@@ -58,16 +66,16 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
 def _tasks() -> list[str]:
     rows = [
         (f"`{t.name}`", t.summary, " and ".join(f"`{c}`" for c in t.goal.success) or "one of its options")
-        for t in TASKS
+        for t in _shipped(TASKS)
     ]
     return _table(("task", "what is asked", "goal"), rows)
 
 
 def _shifts(axis: str) -> list[str]:
     rows = []
-    for shift in SHIFTS:
+    for shift in _shipped(SHIFTS):
         if shift.axis == axis:
-            able = [task for task in TASKS if task.concept is None and shift.applies(task)]
+            able = [task for task in _shipped(TASKS) if task.concept is None and shift.applies(task)]
             channels = ", ".join(sorted(shift.channels))
             level = shift.unit + _levels(shift.name)
             row = (
@@ -130,7 +138,7 @@ def peers() -> list[dict[str, Any]]:
 
 def _suites() -> list[str]:
     rows = []
-    for suite in SUITES:
+    for suite in _shipped(SUITES):
         plan = suite.plan()
         cells = len({(e.task, str(e.shift)) for e in plan})
         rows.append((f"`{suite.name}`", suite.summary, str(len({e.task for e in plan})), str(cells), str(len(plan))))
@@ -138,15 +146,16 @@ def _suites() -> list[str]:
 
 
 def _assets() -> list[str]:
-    counts = Counter((asset.kind, asset.split) for asset in OBJECTS)
+    counts = Counter((asset.kind, asset.split) for asset in _shipped(OBJECTS))
     kinds = dict.fromkeys(kind for kind, _ in sorted(counts))
     rows = [(kind, *(str(counts[kind, split]) for split in SPLITS)) for kind in kinds]
-    textures = Counter(texture.split for texture in TEXTURES)
+    textures = Counter(texture.split for texture in _shipped(TEXTURES))
     rows.append(("textures", *(str(textures[split]) for split in SPLITS)))
-    categories = len({asset.category for asset in OBJECTS if asset.kind == "object"})
-    glyphs = sum(len(concept.glyph) for concept in GLYPHS)
+    categories = len({asset.category for asset in _shipped(OBJECTS) if asset.kind == "object"})
+    concepts = _shipped(GLYPHS)
+    glyphs = sum(len(concept.glyph) for concept in concepts)
     return [
-        f"Everyday objects are of {categories} categories; {glyphs} glyphs are of {len(GLYPHS.names())} concepts. "
+        f"Everyday objects are of {categories} categories; {glyphs} glyphs are of {len(concepts)} concepts. "
         "Sheets: [objects](objects.jpg), [textures](textures.jpg).",
         "",
         *_table(("kind", *SPLITS), rows),
