@@ -17,6 +17,7 @@ Values are text, percent-decoded, unless they are JSON: a number that Python rea
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import importlib.util
@@ -27,6 +28,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -61,13 +63,18 @@ for _scheme, _module in {
 class LoadedPolicy:
     """A policy that can be made, any number of times.
 
-    uri: without secrets, to be shown. files: what it was loaded from, path -> SHA-256.
+    uri: without secrets, to be shown. paths: the files that it comes from, and those that its arguments name.
     """
 
     uri: str
     name: str
     factory: Callable[[], Any]
-    files: dict[str, str]
+    paths: tuple[str, ...] = ()
+
+    @cached_property
+    def files(self) -> dict[str, str]:
+        """What it was loaded from, path -> SHA-256; checkpoints too, so that a run is not gone on with by another."""
+        return {path: _sha256(Path(path)) for path in self.paths}
 
     def make(self) -> Any:
         """A new instance. Raises PolicyError when its constructor fails or it lacks `reset` or `act`."""
@@ -89,25 +96,25 @@ def load_policy(uri: str) -> LoadedPolicy:
     scheme, elsewhere, address = location.partition("://")
     if elsewhere:
         client = SCHEMES.get(scheme)()
-        return LoadedPolicy(uri, scheme, lambda: _call(client, {"address": address} | arguments, uri), {})
+        return LoadedPolicy(uri, scheme, lambda: _call(client, {"address": address} | arguments, uri))
     head, colon, attr = location.rpartition(":") if ":" in location else (location, "", "")
     if head.endswith(".py"):
         module = _import_file(Path(head), uri)
-        files = {head: _sha256(Path(head))}
+        paths = [head]
     elif colon:
         if head.partition(".")[0] in sys.stdlib_module_names:
             raise PolicyError(f"policy {uri}: {head} is of Python's standard library, which has no policies")
         module = _import_module(head, uri)
         source = getattr(module, "__file__", None)
-        files = {source: _sha256(Path(source))} if source else {}
+        paths = [source] if source else []
     elif "/" in location:
         raise PolicyError(f"policy {uri}: a path must end in .py, with :attr behind it, e.g. my_policy.py:MyPolicy")
     else:
         thing = POLICIES.get(location)
-        return LoadedPolicy(uri, location, lambda: _call(thing, arguments, uri), {})
+        return LoadedPolicy(uri, location, lambda: _call(thing, arguments, uri), _named(arguments))
     thing = _attribute(module, attr or DEFAULT_ATTR, uri)
     name = attr if attr and attr != DEFAULT_ATTR else Path(head).stem
-    return LoadedPolicy(uri, name, lambda: _make(thing, arguments, uri, module), files)
+    return LoadedPolicy(uri, name, lambda: _make(thing, arguments, uri, module), (*paths, *_named(arguments)))
 
 
 def spec_of(policy: Any) -> PolicySpec:
@@ -290,5 +297,21 @@ def _whole(text: str) -> int:
     return value
 
 
+def _named(arguments: dict[str, Any]) -> tuple[str, ...]:
+    """The files that arguments name: checkpoints, and what lies in a checkpoint's folder."""
+    found: list[str] = []
+    for value in arguments.values():
+        if not isinstance(value, str) or not value or "\0" in value:
+            continue
+        path = Path(value)
+        with contextlib.suppress(OSError):  # a name that no file can have
+            if path.is_file():
+                found.append(value)
+            elif path.is_dir():
+                found += [str(file) for file in sorted(path.iterdir()) if file.is_file()]
+    return tuple(found)
+
+
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

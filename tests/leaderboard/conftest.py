@@ -89,9 +89,11 @@ def run_info(name: str, suite: str, privileged: bool = False) -> dict:
     """The run.json of a run that was never played."""
     from oodbench.policies.loading import LoadedPolicy
     from oodbench.run.folder import describe
+    from oodbench.run.plan import PlanFile
 
     of = SUITES.get(suite)
-    info = json.loads(describe(of, LoadedPolicy(name, name, lambda: None, {}), of.plan()).model_dump_json())
+    loaded = LoadedPolicy(name, name, lambda: None)
+    info = json.loads(describe(of, loaded, PlanFile.of(of, of.plan())).model_dump_json())
     info["policy"]["privileged"] = privileged
     return {**info, "status": "complete"}
 

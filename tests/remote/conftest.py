@@ -32,7 +32,7 @@ Infer = Callable[[dict[str, Any]], Any]
 def serve(policy: Any, protocol: str = "oodbench", port: int = 0, **options: Any) -> Iterator[str]:
     """Our own server in a thread, with a policy (or a class of them); gives host:port."""
     make = policy if isinstance(policy, type) else lambda: policy
-    with serving(Hub(LoadedPolicy("test", "test", make, {}), **options), protocol, port=port) as server:
+    with serving(Hub(LoadedPolicy("test", "test", make), **options), protocol, port=port) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"127.0.0.1:{server.socket.getsockname()[1]}"
 

@@ -302,7 +302,7 @@ def test_a_closed_hub_keeps_nobody_waiting():
         def act(self, observation):
             return np.zeros((1, 7))
 
-    hub = Hub(LoadedPolicy("stuck", "stuck", Stuck, {}))
+    hub = Hub(LoadedPolicy("stuck", "stuck", Stuck))
     said = []
 
     def ask():

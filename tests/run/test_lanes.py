@@ -161,7 +161,7 @@ class Uneven:
 
 def test_a_slow_answer_holds_up_its_own_episode_only():
     suite = SUITES.get("quick")
-    with Lanes(LoadedPolicy("u", "u", Uneven, {}), suite, 3) as lanes:
+    with Lanes(LoadedPolicy("u", "u", Uneven), suite, 3) as lanes:
         for lane in range(3):
             lanes.start(lane, Episode("lift", ShiftSpec.parse("none"), lane), None)
         over, began = [], time.monotonic()

@@ -204,6 +204,24 @@ def test_a_changed_policy_file_does_not_go_on_with_the_old_run(tmp_path, policy_
         evaluate(f"{policy_file}:still", "quick", out=tmp_path / "run", workers=0, **small)
 
 
+@pytest.mark.parametrize("named", ["model.pt", "checkpoint/weights.bin"])
+def test_a_changed_checkpoint_does_not_go_on_with_the_old_run(tmp_path, named):
+    source, weights = tmp_path / "mine.py", tmp_path / named
+    source.write_text(
+        "import numpy as np\nclass P:\n    def __init__(self, at): pass\n    def reset(self, episode): pass\n"
+        "    def act(self, observation): return np.zeros((8, 7))\n"
+    )
+    weights.parent.mkdir(exist_ok=True)
+    weights.write_text("one")
+    uri = f"{source}:P?at={tmp_path / named.split('/')[0]}"
+    how = {"out": tmp_path / "run", "workers": 0, "tasks": ["lift"], "shifts": ["none"], "limit": 1}
+    evaluate(uri, "quick", **how)
+    evaluate(uri, "quick", **how)
+    weights.write_text("two")
+    with pytest.raises(RunFolderError, match="another policy files"):
+        evaluate(uri, "quick", **how)
+
+
 def test_damage_in_the_middle_of_the_records_is_named(tmp_path):
     folder = evaluate("no-op", "quick", out=tmp_path / "run", workers=0, **PART)
     path = folder.path / "episodes.jsonl"
