@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from oodbench import robots
 from oodbench.catalogue import GLYPHS, OBJECTS, TEXTURES
 from oodbench.registry import Registry
 from oodbench.scene import Restage, Scene, Surface, Surfaces
@@ -49,8 +50,6 @@ def contents(scene: Scene) -> Iterator[tuple[str, str, str]]:
         yield "texture", name, _content(TEXTURES, name)
     for name in sorted({item.face.split("/")[0] for item in scene.objects if item.face}):
         yield "glyphs", name, _content(GLYPHS, name)
-    from oodbench.sim import robots
-
     yield "robot", scene.robot.name, robots.content_sha256(scene.robot.name)
 
 

@@ -53,9 +53,10 @@ def _numpy() -> Check:
 
 def _robot() -> Check:
     def what() -> str:
-        from oodbench.sim import robots
+        from oodbench import robots
+        from oodbench.sim.robots import spec
 
-        robots.spec("panda").compile()
+        spec("panda").compile()
         return f"panda, from {robots.versions()['panda']} ({robots.content_sha256('panda')[:12]})"
 
     return _attempt("robot", what, "pip install --force-reinstall --no-deps oodbench")

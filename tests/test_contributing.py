@@ -103,7 +103,7 @@ def test_the_table_of_entry_points_is_complete():
     import oodbench.expert
     import oodbench.policies.loading
     import oodbench.report.tables
-    import oodbench.sim.robots
+    import oodbench.robots
     import oodbench.sim.shapes
     import oodbench.sim.world
     import oodbench.suite  # noqa: F401

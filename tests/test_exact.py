@@ -47,8 +47,8 @@ LIBRARIES = {"scipy", "numpy.linalg", "numpy.fft"}
 # (module, what): why it may stay.
 ALLOWED = {
     ("sim/textures.py", "np.fft"): "chosen by no processor; its last bit is far below a grey level",
-    ("sim/robots.py", "np.linalg"): "prepares the files of a robot once; what is used are the files",
-    ("sim/robots.py", "sum()"): "of integers",
+    ("sim/lighten.py", "np.linalg"): "prepares the files of a robot once; what is used are the files",
+    ("sim/lighten.py", "sum()"): "of integers",
     ("task.py", "math.dist"): "only compared with a distance between footprints",
     ("shifts/semantic_reference.py", "sum()"): "of integers",
     ("spacing.py", "np.interp"): "measures the table of levels, which is data afterwards",

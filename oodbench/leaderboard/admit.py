@@ -16,7 +16,6 @@ from oodbench.outputs import replacing
 from oodbench.run.records import EpisodeKey, EpisodeRecord
 from oodbench.run.trace import Trace
 from oodbench.run.video import Film
-from oodbench.sim.world import World
 
 FILMS = 4
 SIZE = 160  # pixels of each picture of a film
@@ -135,6 +134,8 @@ def _film(
     folder: Path, entry: Entry, kept: Sequence[EpisodeRecord], traces: Mapping[EpisodeKey, Trace]
 ) -> dict[str, str]:
     """Film these episodes: file name -> SHA-256."""
+    from oodbench.sim.world import World
+
     world = World(entry.suite.protocol.quality)  # as the policy saw it
     with replacing(folder, "films") as part:
         names = {}

@@ -21,7 +21,7 @@ from oodbench.leaderboard.admit import film_name
 from oodbench.leaderboard.entry import Entry
 from oodbench.leaderboard.validate import Checked, scene_of
 from oodbench.outputs import replacing
-from oodbench.report import html, paper, sheets, summary
+from oodbench.report import html, paper, summary
 from oodbench.report.overview import KINDS, Row, Standing, headline, ordered, row_of, row_of_method, standing
 from oodbench.report.summary import RunSummary, suite_name
 from oodbench.run import files
@@ -246,6 +246,8 @@ def _suite(board: Board, out: Path, *, pictures: bool) -> None:
     sheet = ""
     if pictures:
         sheet = f"{board.name}.jpg"
+        from oodbench.report import sheets  # which renders
+
         sheets.suite(board.suite).save(out / "suites" / sheet, quality=82)
     (out / "data" / f"{board.name}.json").write_text(json.dumps(_portable_json(runs), indent=1), encoding="utf-8")
     (out / "data" / f"{board.name}.csv").write_text(paper.long_csv(runs), encoding="utf-8")

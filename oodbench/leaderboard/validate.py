@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from oodbench import closure
 from oodbench.leaderboard import admission, pack
@@ -21,13 +22,14 @@ from oodbench.report.summary import FAILURES
 from oodbench.run import provenance, records
 from oodbench.run.folder import short
 from oodbench.run.records import EpisodeKey, EpisodeRecord
-from oodbench.run.verify import from_actions
 from oodbench.scene import Scene
 from oodbench.shift import ShiftSpec
-from oodbench.sim.world import World
 from oodbench.stats.paired import paired_difference
 from oodbench.suite import SUITES, Episode, Suite
 from oodbench.task import TASKS
+
+if TYPE_CHECKING:
+    from oodbench.sim.world import World
 
 REPLAYED = 6  # episodes of an entry that are played again, by default
 CHANCE = 0.01  # how sure it must be that an entry is better than the expert before it is refused
@@ -132,6 +134,8 @@ class Checker:
 
     def replay(self, check: Checked, entry: Entry, kept: Sequence[EpisodeRecord], drawn: Sequence[EpisodeKey]) -> None:
         """Play the drawn episodes again from their actions; the first that is another episode refuses the entry."""
+        from oodbench.run.verify import from_actions
+
         _, _, traces = self.traces(check, entry, kept, drawn)
         by_key = {record.key: record for record in kept}
         for key in drawn:
@@ -145,6 +149,8 @@ class Checker:
         """One that is kept, to play what an entry's suite plays."""
         quality = entry.suite.protocol.quality
         if quality not in self._worlds:
+            from oodbench.sim.world import World  # pages are made without a simulator
+
             self._worlds[quality] = World(quality)
         return self._worlds[quality]
 

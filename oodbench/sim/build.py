@@ -12,13 +12,15 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
+from oodbench import robots
 from oodbench.catalogue import OBJECTS, TEXTURES, ObjectAsset
 from oodbench.convention import CONTROL_HZ
 from oodbench.exact import unit
+from oodbench.robots import ROBOTS, RobotAsset
 from oodbench.scene import Camera, Lights, Scene, Surface
-from oodbench.sim import glyphs, robots, shapes, textures
+from oodbench.sim import glyphs, shapes, textures
 from oodbench.sim.fixtures import FACE_SIZE
-from oodbench.sim.robots import ROBOTS, RobotAsset
+from oodbench.sim.robots import spec as robot_spec
 
 TIMESTEP = 0.002  # s
 SUBSTEPS = round(1 / (CONTROL_HZ * TIMESTEP))
@@ -82,7 +84,7 @@ def build(key: Topology) -> Built:
     spec = _room()
     mount = spec.worldbody.add_frame(pos=robot.base)
     spec.assets = robots.files(robot_name)
-    mount.attach_body(robots.spec(robot_name).worldbody.first_body(), "robot/", "")
+    mount.attach_body(robot_spec(robot_name).worldbody.first_body(), "robot/", "")
     spec.body("robot/" + robot.hand_body).add_camera(name="hand")
     for id, asset in assets.items():
         shapes.add_object(spec, asset, id)

@@ -9,8 +9,9 @@ import mujoco
 import numpy as np
 
 from oodbench.errors import SpecError
-from oodbench.sim import robots, rotations
-from oodbench.sim.robots import ROBOTS
+from oodbench.robots import ROBOTS
+from oodbench.sim import rotations
+from oodbench.sim.robots import spec
 
 ITERATIONS = 200
 DAMPING = 0.02
@@ -19,7 +20,7 @@ TOLERANCE = 1e-4  # m and rad
 
 @lru_cache(maxsize=4)
 def _model(name: str) -> mujoco.MjModel:
-    return robots.spec(name).compile()
+    return spec(name).compile()
 
 
 def displaced_posture(name: str, qpos: Sequence[float], way: np.ndarray, turn: np.ndarray) -> tuple[float, ...]:

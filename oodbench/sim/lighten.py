@@ -20,7 +20,7 @@ import mujoco
 import numpy as np
 
 from oodbench.errors import AssetError
-from oodbench.sim.robots import MODEL, ROBOTS, SOURCE, RobotAsset
+from oodbench.robots import MODEL, ROBOTS, SOURCE, RobotAsset
 
 ROBOSUITE = "1.5.2"
 MIN_VERTICES = 60  # below this a mesh is not decimated any further

@@ -27,8 +27,9 @@ from oodbench.policies.spec import PRESETS, PolicySpec
 from oodbench.scene import Corruption, Scene
 from oodbench.seeding import generator
 from oodbench.shift import SHIFTS, ShiftSpec
-from oodbench.sim import glyphs, robots, sensors, textures
+from oodbench.sim import glyphs, sensors, textures
 from oodbench.sim.kinematics import displaced_posture
+from oodbench.sim.robots import spec
 from oodbench.sim.world import World
 from oodbench.spacing import reach
 from oodbench.task import PANDA_HOME, TASKS
@@ -167,7 +168,7 @@ def machine() -> dict[str, str]:
 
 def bare() -> dict[str, str]:
     """MuJoCo by itself: the robot swings about, and no line of oodbench has a part in it."""
-    model = robots.spec("panda").compile()
+    model = spec("panda").compile()
     data = mujoco.MjData(model)
     for swing in 2 * counts("swings", 100, model.nu):
         data.ctrl[:] = swing
