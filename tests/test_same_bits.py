@@ -66,7 +66,7 @@ def test_everything_is_played(usual):
     for name in TASKS.names():
         assert {f"{name}: expert", f"{name}: random"} <= usual["outcomes"].keys()
     assert {*TASKS.names(), *SHIFTS.names()} <= usual["scenes"].keys()
-    assert {f"sensor {kind}" for kind in EFFECTS} <= usual["pictures"].keys()
+    assert {f"sensor {kind}" for kind in EFFECTS.names()} <= usual["pictures"].keys()
 
 
 @pytest.mark.parametrize("core", CORES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shlex
 import shutil
@@ -148,8 +149,8 @@ def _difference(fresh: RunSummary, public: RunSummary) -> ClusteredMean | None:
         return None
     value, around = a.value - b.value, None
     if a.interval and b.interval:  # Newcombe 1998, Statistics in Medicine 17, 873-890, method 10
-        low = ((a.value - a.interval.low) ** 2 + (b.interval.high - b.value) ** 2) ** 0.5
-        high = ((a.interval.high - a.value) ** 2 + (b.value - b.interval.low) ** 2) ** 0.5
+        low = math.sqrt((a.value - a.interval.low) ** 2 + (b.interval.high - b.value) ** 2)
+        high = math.sqrt((a.interval.high - a.value) ** 2 + (b.value - b.interval.low) ** 2)
         around = Interval(value - low, value + high)
     return ClusteredMean(value, around, a.scenes + b.scenes)
 

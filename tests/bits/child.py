@@ -123,7 +123,7 @@ def pictures() -> Iterator[tuple[str, str]]:
         things=lambda: things,
     )
     usual = {"noise": 30.0, "jpeg": 70.0, "exposure": -1.3, "contrast": 0.4, "glare": 0.6, "dead-rows": 20.0}
-    for kind in sensors.EFFECTS:
+    for kind in sensors.EFFECTS.names():
         amount = usual.get(kind, 0.3 if "overlay" in kind else 1.5)
         corruption = Corruption(kind=kind, amount=amount, cameras=("image",), angle=0.7, texture="pink-marble")
         yield f"sensor {kind}", sha(sensors.corrupt(image.copy(), corruption, view))
