@@ -155,3 +155,10 @@ def test_released_suites_are_what_they_are_without_it(lemon):
     assert without.returncode == with_it.returncode == 0, without.stderr + with_it.stderr
     before, after = json.loads(without.stdout), json.loads(with_it.stdout)
     assert [name for name in before if before[name] != after[name]] == []
+
+
+def test_what_stands_on_the_leaderboard_stands_with_it(lemon):
+    entries = Path(__file__).resolve().parents[1] / "leaderboard" / "entries" / "no-op"
+    done = _python("-m", "oodbench", "leaderboard", "validate", *entries.iterdir(), "--replays", 2, plugged=lemon)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "stands, 2 episodes replayed" in done.stdout
