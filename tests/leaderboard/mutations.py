@@ -23,6 +23,9 @@ from oodbench.leaderboard import entry as entries
 SECRET = b"the-canary-that-must-not-get-out"
 BOMB = 2**30  # bytes that a bomb unpacks to
 
+# What a mutation may meet in a folder that another one has spoilt already.
+SPOILT = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, zstandard.ZstdError)
+
 
 class Mutator:
     """outside: a folder that holds secret.mp4 and evil.py. did: what was done to the last case, in words."""
@@ -41,12 +44,12 @@ class Mutator:
         said = []
         for _ in range(rng.choice((1, 1, 1, 2, 3))):
             how = rng.choice(WAYS)
-            with contextlib.suppress(OSError, ValueError, LookupError, TypeError, AttributeError, zstandard.ZstdError):
+            with contextlib.suppress(*SPOILT):
                 how(self, folder, rng)
             said.append(how.__name__.strip("_"))
         self.did = ", ".join(said) + (", signed" if signed else "")
         if signed:
-            with contextlib.suppress(OSError, ValueError, IndexError):
+            with contextlib.suppress(*SPOILT):
                 _sign(folder)
 
     def values(self, rng: random.Random) -> Any:
