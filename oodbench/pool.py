@@ -12,9 +12,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from oodbench import toml
-from oodbench.catalogue import OBJECTS, TEXTURES, Kind, ObjectAsset, Split, TextureAsset
+from oodbench.catalogue import GLYPHS, OBJECTS, TEXTURES, Kind, ObjectAsset, Split, TextureAsset
 from oodbench.paths import data_dir
-from oodbench.registry import Registry
+from oodbench.registry import SUFFIX, Registry
 
 STANDARD = "standard-1"  # the pool of what oodbench releases, and of whatever names no other
 
@@ -43,9 +43,13 @@ class Pool(BaseModel):
     shifts: tuple[str, ...] = ()
 
     @model_validator(mode="after")
-    def _not_itself(self) -> Pool:
+    def _consistent(self) -> Pool:
         if self.name in self.extends:
             raise ValueError(f"extends: {self.name!r} cannot extend itself")
+        for registry, names in ((OBJECTS, self.objects), (TEXTURES, self.textures), (GLYPHS, self.glyphs)):
+            for name in names:
+                if name.endswith(SUFFIX):  # now, while relative paths are taken from this file's folder
+                    registry.get(name)
         return self
 
     def objects_of(self, kind: Kind, split: Split) -> list[ObjectAsset]:

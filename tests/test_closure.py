@@ -142,3 +142,23 @@ def test_a_task_that_was_edited_in_mid_run_is_refused_and_named(tmp_path) -> Non
     path.write_text(TASK.replace("[-0.10, -0.12]", "[-0.05, 0.12]"))
     with pytest.raises(RunFolderError, match=r"mine.toml/none/0 is another scene now: its task, a shift or an asset"):
         evaluate("no-op", suite, out=tmp_path / "run", workers=0)
+
+
+def test_a_suite_of_ones_own_draws_from_a_pool_and_an_object_by_their_paths(tmp_path) -> None:
+    from oodbench.paths import data_dir
+
+    (tmp_path / "things").mkdir()
+    carrot = (data_dir("assets") / "objects" / "carrot.toml").read_text()
+    (tmp_path / "things" / "mango.toml").write_text(carrot.replace('label = "carrot"', 'label = "mango"'))
+    (tmp_path / "pool.toml").write_text(
+        'summary = "Mangoes only"\nobjects = ["things/mango.toml", "plate"]\n'
+        'textures = ["oak", "parquet", "white-wall", "checked-floor", "cream-wall", "linen"]\ntasks = ["put-on"]\n'
+    )
+    (tmp_path / "suite.toml").write_text(
+        'version = 1\nsummary = "x"\npool = "pool.toml"\n[[cells]]\ntasks = ["*"]\nshifts = ["none"]\nepisodes = 2\n'
+    )
+    suite = SUITES.get(str(tmp_path / "suite.toml"))
+    assert {episode.task for episode in suite.plan()} == {"put-on"}
+    assert {episode.scene(suite).object("target").asset for episode in suite.plan()} == {"mango"}
+    folder = evaluate("no-op", str(tmp_path / "suite.toml"), out=tmp_path / "run", workers=1)
+    assert [(record.error, record.instruction.count("mango")) for record in folder.records()] == [(None, 1)] * 2
