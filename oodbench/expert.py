@@ -321,6 +321,12 @@ class Expert(Mover):
             if not self.world.touching_gripper(item):
                 break
         yield from self._retreat()
+        for _ in range(2):  # a finger that was pushed aside on its way up may hang on it: back over it, and up again
+            if not self.world.touching_gripper(item):
+                break
+            over = np.array([*self._grasp_point(item)[:2], self.world.grip_position[2]])
+            yield from self.go(partial(np.array, over), self.hand_yaw(), CAREFUL)
+            yield from self._retreat()
 
     def _retreat(self) -> Script:
         above = np.add(self.world.grip_position, (0, 0, HOVER))

@@ -227,3 +227,11 @@ def test_replay_plays_the_same_whatever_it_sees():
         acted.append([policy.act(None) for _ in range(8)])
     assert np.array_equal(acted[0], acted[1])
     assert np.abs(acted[0]).sum() > 0
+
+
+@pytest.mark.parametrize("severity", [4.0, 5.0])
+def test_the_expert_frees_a_finger_that_hangs_on_what_it_let_go(severity):
+    """Pushed aside on its way up it hung on the knob until the end."""
+    suite, world = SUITES.get("full-1"), World("fast")
+    episode = Episode("turn-knob", ShiftSpec.parse("execution.action-bias", severity), 1)
+    assert play(world, load_policy("expert").make(), episode, suite).success
