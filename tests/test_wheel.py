@@ -82,6 +82,7 @@ def here(tmp_path_factory):
     return _outcomes(folder / "run")
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("wheel")
 @pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda item: item.folder.name)
 def test_the_wheel_plays_the_same_episodes_without_robosuite(environment: Environment, wheel, here, tmp_path):

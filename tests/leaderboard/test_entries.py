@@ -254,6 +254,7 @@ def test_a_record_that_does_not_fit(copy, changes, why):
     assert why in refusals(folder)[0]
 
 
+@pytest.mark.slow
 def test_one_other_scene_among_many(copy):
     """All scenes are made again, not some of them."""
     folder, kept = copy("vla-cpu-align-0", "core-1")
@@ -280,12 +281,14 @@ def test_another_mujoco(copy):
     assert refusals(folder) == [f"it was played with mujoco 3.2.0; the board is of {here}"]
 
 
+@pytest.mark.slow
 def test_a_privileged_contestant(copy):
     folder, _ = copy("expert", "core-1")
     say(folder, 'row = "control"', 'row = "checkpoint"')
     assert "its policy sees the true state; only a control may" in refusals(folder)
 
 
+@pytest.mark.slow
 def test_better_than_the_expert(copy):
     worse, kept = copy("expert", "core-1")
     rewrite(worse, [record.model_copy(update=LOST) for record in kept])
@@ -483,6 +486,7 @@ def test_what_is_not_admitted_is_not_ranked(copy, tmp_path):
     assert {row.name: row.unranked for row in board.rows}["no-op"] == "not admitted"
 
 
+@pytest.mark.slow
 def test_nobody_joins_the_method_of_another_team(copy, tmp_path):
     first, kept = copy("vla-cpu-align-0", "core-1")
     admit_unseen(first.parents[1])

@@ -131,6 +131,7 @@ def play(uri: str, envs: int) -> list[str | None]:
     return [found[e.key] for e in episodes]
 
 
+@pytest.mark.slow
 def test_an_object_does_not_mix_episodes_that_are_played_at_once(mine):
     alone = play("mine.py:P", 1)
     assert play("mine.py:P", 3) == alone
