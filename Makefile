@@ -100,12 +100,12 @@ audit: setup
 docs/leaderboard.png: leaderboard browser
 	chromium --headless --no-sandbox --hide-scrollbars --window-size=1400,1130 --screenshot=$@ file://$(CURDIR)/leaderboard/site/index.html
 
-# The controls' entries on the leaderboard, and docs/controls.md from them. Two hours of one core.
+# The controls' entries on the leaderboard, and docs/controls.md from them. About an hour of one core.
 controls: setup
 	for suite in core-1 think-1; do for policy in $(CONTROLS); do \
 	  $(BIN)/oodbench run $$suite --policy $$policy --out runs/board/$$suite/$$policy && \
 	  $(BIN)/oodbench submit runs/board/$$suite/$$policy --info leaderboard/about/$$policy.toml && \
-  $(BIN)/oodbench leaderboard admit leaderboard/entries/$$policy/$$suite || exit 1; done; done
+	  $(BIN)/oodbench leaderboard admit leaderboard/entries/$$policy/$$suite || exit 1; done; done
 	for policy in expert expert-blind; do $(BIN)/oodbench run language-1 --policy $$policy --limit 4 --out runs/language-1/$$policy; done
 	echo 'Regenerate with `make controls`.' > docs/controls.md
 	for suite in core-1 think-1; do echo >> docs/controls.md; \
