@@ -16,7 +16,6 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from oodbench import closure
 from oodbench.catalogue import Split
 from oodbench.convention import CONTROL_HZ
 from oodbench.errors import SpecError
@@ -101,5 +100,5 @@ class OodbenchEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
             "final": status.final,
             "ever": status.ever,
             "stages": status.stages,
-            "closure_sha256": closure.sha256(self._world.scene),
+            "closure_sha256": self._world.closure_sha256,
         }

@@ -29,7 +29,7 @@ def run(
     workers: Annotated[int | None, typer.Option(min=0, help="processes (default: one a core; 0: in this one)")] = None,
     envs: Annotated[int, typer.Option(min=1, help="episodes that a worker plays at once, in batches")] = 1,
     real_time: Annotated[bool, typer.Option(help="the world does not wait for the policy")] = False,
-    traces: Annotated[bool, typer.Option(help="keep what `oodbench verify` needs (some 5 KB an episode)")] = True,
+    traces: Annotated[bool, typer.Option(help="keep what `oodbench verify` needs (1 to 9 KB an episode)")] = True,
     seed_offset: Annotated[int, typer.Option(min=0, help="added to every seed: other scenes, same cells")] = 0,
     fresh: Annotated[
         str,

@@ -20,7 +20,6 @@ from vla_eval.specs import (
     DimSpec,
 )
 
-from oodbench import closure
 from oodbench.errors import SpecError
 from oodbench.observation import Seen
 from oodbench.policies.conventions import observe, to_actions
@@ -95,7 +94,7 @@ class OODBenchmark(StepBenchmark):
             self._world.step(one)
         self._record_frame()
         done = self._success or self._world.steps >= self._world.scene.timing.horizon
-        info = {"success": self._success, "closure_sha256": closure.sha256(self._world.scene)}
+        info = {"success": self._success, "closure_sha256": self._world.closure_sha256}
         return StepResult(observe(self._world, self._spec), float(self._success), done, info)
 
     def make_obs(self, raw_obs: Seen, task: dict[str, Any]) -> dict[str, Any]:

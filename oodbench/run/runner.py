@@ -77,7 +77,7 @@ def evaluate(
     policy: a URI (see policies/loading.py). workers: processes; default one a core; 0 plays in this process. envs:
     episodes that each of them plays at once, sharing a policy that has `act_batch`, each with its own otherwise.
     real_time: the world goes on while the policy thinks, and how long it took is recorded; outcomes then depend on the
-    machine. traces: keep every action and the hash of every step, for `oodbench verify` (some 5 KB an episode). limit:
+    machine. traces: keep every action and the hash of every step, for `oodbench verify` (1 to 9 KB an episode). limit:
     at most so many episodes a cell. tasks, shifts: patterns; a shift may also be a full spec such as
     "visual.lighting@3+execution.action-latency@2", which is then played besides the in-distribution episodes. fresh:
     salt for scenes of the same cells that nobody has seen. video:

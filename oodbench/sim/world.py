@@ -87,7 +87,8 @@ class World:
         self._arrivals = self._stream("observation-loss")
         self._shown: _Moment | None = None
         self._advance_moment()
-        self._digest = hashlib.sha256(closure.sha256(scene).encode())
+        self.closure_sha256 = closure.sha256(scene)
+        self._digest = hashlib.sha256(self.closure_sha256.encode())
         self._initial = {id: self.position(id).copy() for id in self.built.assets}
         self._judge = Judge(self)
 
