@@ -76,7 +76,7 @@ class Mover:
         pending = self.world.pending_actions
         motion = (point - self.heading()) / POSITION_SCALE
         length = norm(motion)
-        turn = (_rotation_to(self.world.target_quat, yaw) / ROTATION_SCALE) - pending[:, 3:6].sum(axis=0)
+        turn = (_rotation_to(rotations.of_site(self.world.data, self.world.built.grip_site), yaw) / ROTATION_SCALE) - pending[:, 3:6].sum(axis=0)
         angle = norm(turn)
         return np.array(
             [*(motion * min(1.0, speed / max(length, 1e-9))), *(turn * min(1.0, speed / max(angle, 1e-9))), self.grip]
@@ -84,7 +84,7 @@ class Mover:
 
     def heading(self) -> np.ndarray:
         """Where the hand will be when all that was asked for is done (m, world frame), (3,)."""
-        return self.world.target_position + POSITION_SCALE * self.world.pending_actions[:, :3].sum(axis=0)
+        return self.world.grip_position + POSITION_SCALE * self.world.pending_actions[:, :3].sum(axis=0)
 
     def stay(self) -> np.ndarray:
         """The action that keeps the hand where it was going when it was last moved, against noise and drift."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import mujoco
 import numpy as np
 
@@ -10,57 +12,59 @@ from oodbench.sim import rotations
 from oodbench.sim.build import Built
 
 GRIPPER_RATE = 0.5  # share of the full opening that the gripper's target moves in a control step at +-1
-POSITION_LEASH = 0.08  # how far the target may run ahead of the hand (m) and
-ROTATION_LEASH = 0.6  # (rad): pushing against a wall must not wind up
 DAMPING = 0.05  # of the least squares
 POSTURE_GAIN = 0.1  # share of the way to the home posture, in the null space, a control step
+SETTLING = 0.5  # share of what is left of the last goal that is gone in a control step: all of it would swing
+STILL = 0.05  # share of the action range below which a motion begins to count as standing still
 
 
 class Controller:
-    """Holds the target pose of the grip site; an action moves the target, and the joints follow it.
+    """Holds the goal pose of the grip site: an action sets it relative to the pose that the hand has now.
 
-    The target is what was asked for, not where the hand got to, so that a zero action holds still and errors do not
-    add up. One damped least-squares step a control step, from the kinematics that the last physics step left behind.
+    As in robosuite's OSC_POSE, and LIBERO's, the goal starts from the *achieved* pose at every step, so that what an
+    action means can be seen in a picture and in proprioception. There, a hand that is told to do nothing sinks under
+    what it carries; here, the less is asked for, the more of the last goal is kept: all of it by a zero action, none
+    from 5 % of the range on. Translation and rotation do so each by itself.
+
+    One damped least-squares step a control step, from the kinematics that the last physics step left behind. The
+    set-points of the joints lead by as much as a massless joint needs to go the whole way in one control step, so that
+    the hand moves by what its actions say, equally fast in all directions.
     """
 
-    def __init__(self, built: Built, data: mujoco.MjData) -> None:
+    def __init__(self, built: Built, data: mujoco.MjData, control_hz: float) -> None:
         self._built = built
         self._data = data
         self._jacobian = np.zeros((6, built.model.nv))
         self._of_arm = np.zeros((6, len(built.arm_dof)))
         self._solver = rotations.LeastSquares(len(built.arm_dof), DAMPING)
-        self.position = np.zeros(3)  # target, world frame (m)
-        self.quat = np.zeros(4)  # target, world frame (w, x, y, z)
-        self.opening = 0.0  # target distance between the fingers (m)
+        robot = built.robot
+        self._lead = np.array(
+            [-1 / math.expm1(-k / (d * control_hz)) for k, d in zip(robot.stiffness, robot.damping, strict=True)]
+        )
+        self._position = np.zeros(3)  # goal, world frame (m)
+        self._quat = np.zeros(4)  # goal, world frame (w, x, y, z)
+        self._opening = 0.0  # target distance between the fingers (m)
         self._home = np.zeros(len(built.arm_qpos))
 
     def reset(self, opening: float) -> None:
-        """Take the present pose as target and the present joints as the home posture."""
-        self.position = self._data.site_xpos[self._built.grip_site].copy()
-        self.quat = rotations.of_site(self._data, self._built.grip_site)
-        self.opening = opening
+        """Take the present pose as goal and the present joints as the home posture."""
+        self._position = self._data.site_xpos[self._built.grip_site].copy()
+        self._quat = rotations.of_site(self._data, self._built.grip_site)
+        self._opening = opening
         self._home = self._data.qpos[self._built.arm_qpos].copy()
         self._write(self._home)
 
     def apply(self, action: np.ndarray) -> None:
-        """Move the target by `action` (7 numbers in [-1, 1]) and set the actuators' set-points."""
-        site = self._built.grip_site
-        achieved = self._data.site_xpos[site]
-        lead = self.position + POSITION_SCALE * action[:3] - achieved
-        self.position = achieved + lead * min(1.0, POSITION_LEASH / max(mujoco.mju_norm3(lead), 1e-9))
-        turned = rotations.product(rotations.of_vector(ROTATION_SCALE * action[3:6]), self.quat)
-        here = rotations.of_site(self._data, site)
-        error = rotations.difference(turned, here)
-        angle = mujoco.mju_norm3(error)
-        if angle > ROTATION_LEASH:
-            error *= ROTATION_LEASH / angle
-            turned = rotations.product(rotations.of_vector(error), here)
-        mujoco.mju_normalize4(turned)
-        self.quat = turned
-        self.opening = min(
-            max(self.opening - GRIPPER_RATE * action[6] * self._built.robot.opening, 0.0), self._built.robot.opening
-        )
-        self._write(self._joint_targets(np.concatenate([self.position - achieved, error])))
+        """Set the goal by `action` (7 numbers in [-1, 1]), and the actuators' set-points."""
+        site, robot = self._built.grip_site, self._built.robot
+        here, pose = self._data.site_xpos[site], rotations.of_site(self._data, site)
+        way, rest = POSITION_SCALE * action[:3], _kept(action[:3]) * (self._position - here)
+        turn, unturned = ROTATION_SCALE * action[3:6], _kept(action[3:6]) * rotations.difference(self._quat, pose)
+        self._position = here + way + rest
+        self._quat = rotations.product(rotations.of_vector(turn + unturned), pose)
+        mujoco.mju_normalize4(self._quat)
+        self._opening = min(max(self._opening - GRIPPER_RATE * action[6] * robot.opening, 0.0), robot.opening)
+        self._write(self._joint_targets(np.concatenate([way + SETTLING * rest, turn + SETTLING * unturned])))
 
     def _joint_targets(self, error: np.ndarray) -> np.ndarray:
         """Joint positions that take the grip site along `error` (metres, rad), with the arm near its home posture."""
@@ -70,10 +74,16 @@ class Controller:
         jacobian[:] = self._jacobian[:, built.arm_dof]
         joints = data.qpos[built.arm_qpos]
         posture = POSTURE_GAIN * (self._home - joints)
-        return joints + posture + self._solver.solve(jacobian, error - rotations.applied(jacobian, posture))
+        motion = posture + self._solver.solve(jacobian, error - rotations.applied(jacobian, posture))
+        return joints + self._lead * motion
 
     def _write(self, joints: np.ndarray) -> None:
         count = len(joints)
         self._data.ctrl[:count] = joints
-        half = self.opening / 2
+        half = self._opening / 2
         self._data.ctrl[count : count + 2] = (half, -half)
+
+
+def _kept(motion: np.ndarray) -> float:
+    """Which share of the way to the last goal is kept by an action with this translation or rotation, (3,)."""
+    return max(0.0, 1.0 - mujoco.mju_norm3(motion) / STILL)

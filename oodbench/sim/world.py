@@ -75,7 +75,7 @@ class World:
         mujoco.mj_resetData(self.model, self.data)
         self._set_state(scene)
         mujoco.mj_forward(self.model, self.data)
-        self._controller = Controller(self.built, self.data)
+        self._controller = Controller(self.built, self.data, scene.timing.control_hz)
         self._controller.reset(scene.robot.opening)
         self.steps = 0
         self.instruction = scene.instruction.text
@@ -307,16 +307,6 @@ class World:
     def grip_position(self) -> np.ndarray:
         """The point between the fingertips (m, world frame), (3,)."""
         return self.data.site_xpos[self.built.grip_site]
-
-    @property
-    def target_position(self) -> np.ndarray:
-        """Where the controller is taking that point (m, world frame), (3,)."""
-        return self._controller.position
-
-    @property
-    def target_quat(self) -> np.ndarray:
-        """The orientation that the controller is taking the hand to (w, x, y, z)."""
-        return self._controller.quat
 
     @property
     def pending_actions(self) -> np.ndarray:
