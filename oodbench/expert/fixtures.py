@@ -19,9 +19,10 @@ FINGER = 0.02  # from the point between the fingertips to what the fingers push 
 BEFORE = 0.04  # the hand gets in line at this distance from the handle that it is to push (m)
 SPARE = 0.08  # share of the range that a joint is moved farther than it must
 GENTLE, FASTER = 0.08, 4.5  # speed limit: share of the action range at no distance, and by how much it grows (1/m)
-SLOPE = 1.5  # of the cone over a handle
+SLOPE = 1.3  # of the cone over a handle
 HANDS_UP = math.pi / 2  # direction along which the fingers close when the wrist has as much room to either side (rad)
-PULLING = 0.45  # speed limit of a hand that holds a handle, as a share of the action range
+DEEPER = 0.004  # the middle of a drawer's handle is so much nearer to the front of the fingers (m)
+PULLING = 0.27  # speed limit of a hand that holds a handle, as a share of the action range
 NARROWING = 0.06  # height over which a hand that is too low is kept from going aside (m)
 
 
@@ -30,15 +31,18 @@ def pull_open(expert: Expert, cabinet: str, share: float) -> np.ndarray:
     """By its handle."""
     world = expert.world
     joint, wanted = world.joint(cabinet), min(share + SPARE, 0.97)
-    hold = _hold(expert, cabinet)
+    out, yaw = -world.rotation(cabinet)[:, 0], expert.grasp_yaw(cabinet)
+    grasp = expert.seen(cabinet, world.grasp_point(cabinet)) - DEEPER * out
+    hold = _hold(expert, cabinet, grasp)
     if joint >= wanted or (joint >= share and not hold):
         return _leave(expert, cabinet)
     if not hold:
-        return _grasp(expert, cabinet, expert.grasp_yaw(cabinet))
-    out = -world.rotation(cabinet)[:, 0]
+        return _grasp(expert, cabinet, grasp, yaw)
     rest = (wanted - joint) * world.asset(cabinet).joint.range + 0.016
-    aim = world.grasp_point(cabinet) + hold * rest * out
-    return expert.toward(aim, expert.grasp_yaw(cabinet), CLOSE, min(0.2 + 0.8 * max(joint, 0.0), PULLING))
+    speed = GENTLE + hold * min(0.12 + 0.8 * max(joint, 0.0), PULLING)
+    off = grasp - expert.heading()
+    aim = grasp + (hold * rest - dot(off, out)) * out
+    return expert.toward(aim, yaw, CLOSE, speed)
 
 
 @skill("turned")
@@ -46,14 +50,15 @@ def turn(expert: Expert, knob: str, share: float) -> np.ndarray:
     """By its bar."""
     world = expert.world
     joint, wanted = world.joint(knob), min(share + SPARE, 0.97)
-    hold = _hold(expert, knob)
+    grasp, yaw = expert.seen(knob, world.grasp_point(knob)), _bar_yaw(expert, knob)
+    hold = _hold(expert, knob, grasp)
     if joint >= wanted or (joint >= share and not hold):
         return _leave(expert, knob)
-    yaw = _bar_yaw(expert, knob)
     if not hold:
-        return _grasp(expert, knob, yaw)
+        return _grasp(expert, knob, grasp, yaw)
     rest = (wanted - joint) * world.asset(knob).joint.range + 0.15
-    return expert.toward(world.grasp_point(knob), yaw + hold * rest, CLOSE, min(0.2 + 0.6 * max(joint, 0.0), PULLING))
+    speed = GENTLE + hold * min(0.12 + 0.6 * max(joint, 0.0), PULLING)
+    return expert.toward(grasp, yaw + hold * rest, CLOSE, speed)
 
 
 @skill("pressed")
@@ -101,19 +106,26 @@ def _go(
     return expert.toward(aim, yaw, grip, min(speed, FAST), aside=_clamp(1.25 - deficit / NARROWING))
 
 
-def _grasp(expert: Expert, item: str, yaw: float) -> np.ndarray:
-    """Down on a handle with open fingers, and close them on it."""
+def _grasp(expert: Expert, item: str, grasp: np.ndarray, yaw: float) -> np.ndarray:
+    """Down on a handle with open fingers, and close them on it.
+
+    Along their faces, open fingers may slide over the handle; from elsewhere they come down over a cone.
+    """
     world, asset = expert.world, expert.world.asset(item)
-    grasp = expert.seen(item, world.grasp_point(item))
-    here, gap, width = expert.heading(), opening(expert), asset.joint.handle_width
-    aside, high = norm((here - grasp)[:2]), float(here[2] - grasp[2])
-    turn = abs(turn_between(expert.yaw(), yaw))
-    if _between(expert, item) and turn < 0.25:
+    if _between(expert, item, grasp) and abs(turn_between(expert.yaw(), yaw)) < 0.25:
         return _go(expert, grasp, yaw, CLOSE)
+    here, gap, width = expert.heading(), opening(expert), asset.joint.handle_width
+    high, turn = float(here[2] - grasp[2]), abs(turn_between(expert.yaw(), yaw))
+    across = np.array([math.cos(yaw), math.sin(yaw), 0.0])
+    off = (grasp - here) * np.array([1.0, 1.0, 0.0])
+    side = dot(off, across) * across
     narrow = _clamp((width + 0.03 - gap) / 0.02)
-    missing = max(aside - 0.008, 0.0) + 0.06 * max(turn - 0.1, 0.0) + 0.03 * narrow
-    over = min(SLOPE * missing, max(expert.clear_height(item), world.position(item)[2] + asset.height + 0.025) - grasp[2])
-    return _go(expert, np.array([*grasp[:2], grasp[2] + over]), yaw, OPEN, over - high)
+    missing = max(norm(side) - 0.01, 0.0) + max(norm(off - side) - 0.025, 0.0) + 0.06 * max(turn - 0.1, 0.0)
+    over = SLOPE * missing + narrow * _clamp((high - 0.01) / 0.02) * 0.03
+    over = min(over, max(expert.clear_height(item), world.position(item)[2] + asset.height + 0.025) - grasp[2])
+    aim = here + side + (1 - narrow) * (off - side)
+    aim[2] = grasp[2] + over
+    return _go(expert, aim, yaw, OPEN, over - high)
 
 
 def _leave(expert: Expert, item: str) -> np.ndarray:
@@ -123,36 +135,37 @@ def _leave(expert: Expert, item: str) -> np.ndarray:
     free = _clamp((opening(expert) - 0.5 * full) / (0.4 * full))
     here = expert.heading()
     up = norm(here - grasp)
-    aim = np.array([*grasp[:2], here[2] + min(0.02 + up, max(AWAY + 0.01 - up, 0.0))])
+    aim = np.array([*grasp[:2], here[2] + min(0.015 + 0.6 * up, max(AWAY + 0.01 - up, 0.0))])
     return _go(expert, here + free * (aim - here), expert.yaw(), OPEN)
 
 
-def _in_hand(expert: Expert, item: str) -> tuple[float, float, float]:
-    """Where a handle is between the fingers: from the nearer finger, along the fingers' faces, and below the grip (m)."""
+def _in_hand(expert: Expert, grasp: np.ndarray) -> tuple[float, float, float]:
+    """Where a point is in the hand: from the nearer finger inwards, along the fingers' faces, and in height (m)."""
     world = expert.world
     site = world.data.site_xmat[world.built.grip_site].reshape(3, 3)
-    way = world.grasp_point(item) - world.grip_position
+    way = grasp - world.grip_position
     across, along, below = (dot(way, site[:, axis]) for axis in range(3))
     one, other = world.data.qpos[world.built.finger_qpos]
-    return min(across + one, -other - across), abs(along), below
+    return min(across + one, -other - across), abs(along), abs(below)
 
 
-def _between(expert: Expert, item: str) -> bool:
-    """Whether the fingers may close on a handle; when they have begun to, it may be farther off."""
-    inside, along, below = _in_hand(expert, item)
+def _between(expert: Expert, item: str, grasp: np.ndarray) -> bool:
+    """Whether the fingers may close on a handle: the narrower they are, the farther off it may be."""
+    inside, along, height = _in_hand(expert, grasp)
     gap, width = opening(expert), expert.world.asset(item).joint.handle_width
-    near = 0.017 if gap < 0.85 * expert.world.built.robot.opening else 0.011
-    return inside > min(width / 2, 0.008) - 0.004 and along < near and abs(below) < near and gap > width - 0.006
+    shut = _clamp(1 - (gap - width) / 0.06)
+    if inside < min(width / 2, 0.008) - 0.004 or gap < width - 0.006:
+        return False
+    return along < 0.008 + 0.004 * shut and height < 0.011 + 0.006 * shut
 
 
-def _hold(expert: Expert, item: str) -> float:
+def _hold(expert: Expert, item: str, grasp: np.ndarray) -> float:
     """How well the fingers hold a handle, from 0 to 1: they are as wide as it is, and near its middle."""
-    if not _between(expert, item):
+    if not _between(expert, item, grasp):
         return 0.0
-    _, along, below = _in_hand(expert, item)
-    width = expert.world.asset(item).joint.handle_width
-    narrow = _clamp((width + 0.014 - opening(expert)) / 0.008)
-    return narrow * _clamp((0.016 - along) / 0.012) * _clamp((0.017 - abs(below)) / 0.008)
+    _, along, height = _in_hand(expert, grasp)
+    loose = opening(expert) - expert.world.asset(item).joint.handle_width
+    return _clamp((0.016 - loose) / 0.013) * _clamp((0.015 - along) / 0.008) * _clamp((0.017 - height) / 0.008)
 
 
 def _bar_yaw(expert: Expert, knob: str) -> float:
