@@ -18,7 +18,7 @@ from oodbench.expert.placing import opening
 FINGER = 0.02  # from the point between the fingertips to what the fingers push (m)
 BEFORE = 0.04  # the hand gets in line at this distance from the handle that it is to push (m)
 SPARE = 0.08  # share of the range that a joint is moved farther than it must
-GENTLE, FASTER = 0.08, 4.5  # speed limit: share of the action range at no distance, and by how much it grows (1/m)
+GENTLE, FASTER = 0.09, 4.0  # speed limit: share of the action range at no distance, and by how much it grows (1/m)
 SLOPE = 1.3  # of the cone over a handle
 HANDS_UP = math.pi / 2  # direction along which the fingers close when the wrist has as much room to either side (rad)
 DEEPER = 0.004  # the middle of a drawer's handle is so much nearer to the front of the fingers (m)
@@ -88,11 +88,11 @@ def push_shut(expert: Expert, cabinet: str) -> np.ndarray:
         away = np.array([0.0, 0.0, 1.0]) - _clamp(ahead / FINGER) * inward
         return _go(expert, here + (0.01 + max(norm(way) - FINGER, 0.0)) * away, expert.yaw(), CLOSE)
     behind = max(0.015 - ahead, 0.0)
-    missing = max(abs(side) - 0.01, 0.0) + 1.3 * behind + 0.2 * opening(expert)
+    missing = max(abs(side) - 0.015, 0.0) + 1.3 * behind + 0.2 * opening(expert)
     over = min(missing, expert.clear_height() + 0.01 - handle[2])
-    aligned = _clamp(1.0 - (max(abs(side) - 0.01, 0.0) + max(high - 0.006, 0.0) + 2 * behind) / 0.03)
+    aligned = _clamp(1.0 - (max(abs(side) - 0.01, 0.0) + max(high - 0.006, 0.0) + 2 * behind) / 0.04)
     rest = ahead - FINGER + world.joint(cabinet) * world.asset(cabinet).joint.range + 0.01
-    forth = aligned * min(rest, 0.05) + (1 - aligned) * (ahead - BEFORE)
+    forth = aligned * min(rest, 0.045) + (1 - aligned) * (ahead - BEFORE)
     aim = here + forth * inward + side * across
     aim[2] = handle[2] + over - 0.006
     return _go(expert, aim, yaw, CLOSE, over - high)
