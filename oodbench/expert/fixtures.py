@@ -11,11 +11,13 @@ import math
 import numpy as np
 
 from oodbench.exact import dot, norm
-from oodbench.expert.expert import AWAY, Expert, skill
+from oodbench.expert.expert import Expert, skill
 from oodbench.expert.hand import CLOSE, FAST, OPEN, turn_between
-from oodbench.expert.placing import opening
+from oodbench.expert.placing import AWAY, opening
 
 FINGER = 0.02  # from the point between the fingertips to what the fingers push (m)
+FREE = 0.05  # the fingers are over a handle when the grip is so much higher (m)
+HELD = 0.01  # between fingers that are wider apart may be something (m)
 BEFORE = 0.04  # the hand gets in line at this distance from the handle that it is to push (m)
 SPARE = 0.08  # share of the range that a joint is moved farther than it must
 GENTLE, FASTER = 0.09, 4.0  # speed limit: share of the action range at no distance, and by how much it grows (1/m)
@@ -68,11 +70,11 @@ def press(expert: Expert, button: str, share: float) -> np.ndarray:
     top = expert.seen(button, world.grasp_point(button))
     here = expert.heading()
     if expert.holds("pressed", button, share):
-        return _go(expert, here + np.array([0.0, 0.0, 0.008 + max(here[2] - top[2], 0.0)]), expert.yaw(), CLOSE)
+        return _go(expert, here + np.array([0.0, 0.0, _retreat(norm(here - top))]), expert.yaw(), CLOSE)
     aside, high = norm((here - top)[:2]), float(here[2] - top[2])
     missing = max(aside - 0.008, 0.0) + 0.5 * opening(expert)
     over = min(SLOPE * missing, expert.clear_height() + 0.02 - top[2])
-    return _go(expert, np.array([*top[:2], top[2] + over - 0.01]), expert.yaw(), CLOSE, over - high)
+    return _go(expert, np.array([*top[:2], top[2] + over - 0.016]), expert.yaw(), CLOSE, over - high)
 
 
 @skill("closed")
@@ -86,22 +88,24 @@ def push_shut(expert: Expert, cabinet: str) -> np.ndarray:
     ahead, side, high = dot(way, inward), dot(way, across), -float(way[2])
     if expert.holds("closed", cabinet):
         away = np.array([0.0, 0.0, 1.0]) - _clamp(ahead / FINGER) * inward
-        return _go(expert, here + (0.01 + max(norm(way) - FINGER, 0.0)) * away, expert.yaw(), CLOSE)
+        holding = opening(expert) > HELD and norm(way) < 0.06
+        return _go(expert, here + _retreat(norm(way) - FINGER) * away, expert.yaw(), OPEN if holding else CLOSE)
     behind = max(0.015 - ahead, 0.0)
     missing = max(abs(side) - 0.015, 0.0) + 1.3 * behind + 0.2 * opening(expert)
-    over = min(missing, expert.clear_height() + 0.01 - handle[2])
-    aligned = _clamp(1.0 - (max(abs(side) - 0.01, 0.0) + max(high - 0.006, 0.0) + 2 * behind) / 0.04)
+    clear = expert.clear_height() + 0.01 - handle[2]
+    over = min(missing, clear)
+    aligned = _clamp(1.0 - (max(abs(side) - 0.01, 0.0) + max(high - 0.006, 0.0) + 6 * behind) / 0.05)
     rest = ahead - FINGER + world.joint(cabinet) * world.asset(cabinet).joint.range + 0.01
     forth = aligned * min(rest, 0.045) + (1 - aligned) * (ahead - BEFORE)
+    forth *= _freed(min(1.3 * behind, clear - 0.01) - high)
     aim = here + forth * inward + side * across
     aim[2] = handle[2] + over - 0.006
-    return _go(expert, aim, yaw, CLOSE, over - high)
+    caught = behind > 0.005 and high < 0.05  # what is between the fingers would keep them from rising
+    return _go(expert, aim, yaw, OPEN if caught else CLOSE, over - high)
 
 
-def _go(
-    expert: Expert, aim: np.ndarray, yaw: float, grip: float, deficit: float = 0.0
-) -> np.ndarray:
-    """Towards `aim`, the slower the nearer; aside only as far as the hand is high enough. deficit: what is missing (m)."""
+def _go(expert: Expert, aim: np.ndarray, yaw: float, grip: float, deficit: float = 0.0) -> np.ndarray:
+    """Towards `aim`, the slower the nearer; aside only as far as the hand is high enough. deficit: missing height (m)."""
     speed = GENTLE + FASTER * norm(aim - expert.heading())
     return expert.toward(aim, yaw, grip, min(speed, FAST), aside=_clamp(1.25 - deficit / NARROWING))
 
@@ -123,9 +127,14 @@ def _grasp(expert: Expert, item: str, grasp: np.ndarray, yaw: float) -> np.ndarr
     missing = max(norm(side) - 0.01, 0.0) + max(norm(off - side) - 0.025, 0.0) + 0.06 * max(turn - 0.1, 0.0)
     over = SLOPE * missing + narrow * _clamp((high - 0.01) / 0.02) * 0.03
     over = min(over, max(expert.clear_height(item), world.position(item)[2] + asset.height + 0.025) - grasp[2])
-    aim = here + side + (1 - narrow) * (off - side)
+    aim = here + _freed(min(over, FREE) - high) * (side + (1 - narrow) * (off - side))
     aim[2] = grasp[2] + over
     return _go(expert, aim, yaw, OPEN, over - high)
+
+
+def _freed(deficit: float) -> float:
+    """How fast a hand goes aside that lacks this height (m) over what it may be caught in: pushed, it would jam."""
+    return _clamp(1.2 - deficit / 0.025)
 
 
 def _leave(expert: Expert, item: str) -> np.ndarray:
@@ -134,9 +143,15 @@ def _leave(expert: Expert, item: str) -> np.ndarray:
     full = expert.world.built.robot.opening
     free = _clamp((opening(expert) - 0.5 * full) / (0.4 * full))
     here = expert.heading()
-    up = norm(here - grasp)
-    aim = np.array([*grasp[:2], here[2] + min(0.015 + 0.6 * up, max(AWAY + 0.01 - up, 0.0))])
-    return _go(expert, here + free * (aim - here), expert.yaw(), OPEN)
+    rise = free * _retreat(norm(here - grasp))
+    aim = here + min(rise / 0.02, 1.0) * (grasp - here)
+    aim[2] = here[2] + rise
+    return _go(expert, aim, expert.yaw(), OPEN)
+
+
+def _retreat(distance: float) -> float:
+    """How much farther to go from what the hand has left behind and is so far from (m)."""
+    return min(0.012 + 0.6 * max(distance, 0.0), max(AWAY - distance, 0.0))
 
 
 def _in_hand(expert: Expert, grasp: np.ndarray) -> tuple[float, float, float]:
