@@ -40,7 +40,8 @@ def pull_open(expert: Expert, cabinet: str, share: float) -> np.ndarray:
         return _leave(expert, cabinet)
     if not hold:
         return _grasp(expert, cabinet, grasp, yaw)
-    rest = (wanted - joint) * world.asset(cabinet).joint.range + 0.016
+    coming = dot(expert.heading() - world.grip_position, out)
+    rest = (wanted - joint) * world.asset(cabinet).joint.range + 0.016 - coming
     speed = GENTLE + hold * min(0.12 + 0.8 * max(joint, 0.0), PULLING)
     off = grasp - expert.heading()
     aim = grasp + (hold * rest - dot(off, out)) * out
@@ -83,24 +84,28 @@ def push_shut(expert: Expert, cabinet: str) -> np.ndarray:
     world = expert.world
     inward, across = world.rotation(cabinet)[:, 0], world.rotation(cabinet)[:, 1]
     handle, yaw = expert.seen(cabinet, world.grasp_point(cabinet)), expert.grasp_yaw(cabinet)
-    here = expert.heading()
-    way = handle - here
+    here, way = expert.heading(), handle - world.grip_position
     ahead, side, high = dot(way, inward), dot(way, across), -float(way[2])
     if expert.holds("closed", cabinet):
         away = np.array([0.0, 0.0, 1.0]) - _clamp(ahead / FINGER) * inward
         holding = opening(expert) > HELD and norm(way) < 0.06
         return _go(expert, here + _retreat(norm(way) - FINGER) * away, expert.yaw(), OPEN if holding else CLOSE)
-    behind = max(0.015 - ahead, 0.0)
+    inside, along, _ = _in_hand(expert, handle)
+    held = inside > 0.002 and along < 0.016 and high < 0.02 and opening(expert) > world.asset(cabinet).joint.handle_width - 0.003
+    behind = 0.0 if held else max(0.010 - ahead, 0.0)
+    perched = 0.0 if held else max(0.016 - ahead, 0.0) * _clamp((high - 0.009) / 0.008)
     missing = max(abs(side) - 0.015, 0.0) + 1.3 * behind + 0.2 * opening(expert)
     clear = expert.clear_height() + 0.01 - handle[2]
     over = min(missing, clear)
-    aligned = _clamp(1.0 - (max(abs(side) - 0.01, 0.0) + max(high - 0.006, 0.0) + 6 * behind) / 0.05)
-    rest = ahead - FINGER + world.joint(cabinet) * world.asset(cabinet).joint.range + 0.01
-    forth = aligned * min(rest, 0.045) + (1 - aligned) * (ahead - BEFORE)
-    forth *= _freed(min(1.3 * behind, clear - 0.01) - high)
-    aim = here + forth * inward + side * across
+    aligned = _clamp(1.0 - (max(abs(side) - 0.01, 0.0) + max(high - 0.006, 0.0) + 6 * (behind + perched)) / 0.05)
+    coming = dot(here - world.grip_position, inward)
+    rest = world.joint(cabinet) * world.asset(cabinet).joint.range + 0.01 + (0.0 if held else ahead - FINGER) - coming
+    forth = aligned * min(rest, 0.045) + (1 - aligned) * (ahead - BEFORE - coming)
+    # where the drawer is out as far as it goes; elsewhere it comes with the hand
+    forth *= max(_freed(min(1.3 * behind, clear - 0.01) - high), _clamp((0.9 - world.joint(cabinet)) / 0.2))
+    aim = here + forth * inward + dot(handle - here, across) * across
     aim[2] = handle[2] + over - 0.006
-    caught = behind > 0.005 and high < 0.05  # what is between the fingers would keep them from rising
+    caught = behind > 0.005 and high < FREE  # what is between the fingers would keep them from leaving
     return _go(expert, aim, yaw, OPEN if caught else CLOSE, over - high)
 
 
@@ -124,10 +129,11 @@ def _grasp(expert: Expert, item: str, grasp: np.ndarray, yaw: float) -> np.ndarr
     off = (grasp - here) * np.array([1.0, 1.0, 0.0])
     side = dot(off, across) * across
     narrow = _clamp((width + 0.03 - gap) / 0.02)
-    missing = max(norm(side) - 0.01, 0.0) + max(norm(off - side) - 0.025, 0.0) + 0.06 * max(turn - 0.1, 0.0)
+    shut = narrow * _clamp((FREE - high) / 0.02)
+    missing = max(norm(side) - 0.01, 0.0) + max(norm(off - side) - 0.015, 0.0) + 0.06 * max(turn - 0.1, 0.0)
     over = SLOPE * missing + narrow * _clamp((high - 0.01) / 0.02) * 0.03
     over = min(over, max(expert.clear_height(item), world.position(item)[2] + asset.height + 0.025) - grasp[2])
-    aim = here + _freed(min(over, FREE) - high) * (side + (1 - narrow) * (off - side))
+    aim = here + _freed(min(over, FREE) - high) * (side + (1 - shut) * (off - side))
     aim[2] = grasp[2] + over
     return _go(expert, aim, yaw, OPEN, over - high)
 
@@ -144,7 +150,9 @@ def _leave(expert: Expert, item: str) -> np.ndarray:
     free = _clamp((opening(expert) - 0.5 * full) / (0.4 * full))
     here = expert.heading()
     rise = free * _retreat(norm(here - grasp))
-    aim = here + min(rise / 0.02, 1.0) * (grasp - here)
+    inside, along, _ = _in_hand(expert, grasp)
+    within = _clamp(1 + inside / 0.01) * _clamp((0.03 - along) / 0.01)
+    aim = here + within * min(rise / 0.02, 1.0) * (grasp - here)
     aim[2] = here[2] + rise
     return _go(expert, aim, expert.yaw(), OPEN)
 
