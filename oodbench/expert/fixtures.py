@@ -83,7 +83,7 @@ def push_shut(expert: Expert, cabinet: str) -> np.ndarray:
     """Against its handle, with the closed fingers."""
     world = expert.world
     inward, across = world.rotation(cabinet)[:, 0], world.rotation(cabinet)[:, 1]
-    handle, yaw = expert.seen(cabinet, world.grasp_point(cabinet)), expert.grasp_yaw(cabinet)
+    handle = expert.seen(cabinet, world.grasp_point(cabinet))
     here, way = expert.heading(), handle - world.grip_position
     ahead, side, high = dot(way, inward), dot(way, across), -float(way[2])
     if expert.holds("closed", cabinet):
@@ -101,10 +101,10 @@ def push_shut(expert: Expert, cabinet: str) -> np.ndarray:
     coming = dot(here - world.grip_position, inward)
     rest = world.joint(cabinet) * world.asset(cabinet).joint.range + 0.01 + (0.0 if held else ahead - FINGER) - coming
     forth = aligned * min(rest, 0.045) + (1 - aligned) * (ahead - BEFORE - coming)
-    # where the drawer is out as far as it goes; elsewhere it comes with the hand
-    forth *= max(_freed(min(1.3 * behind, clear - 0.01) - high), _clamp((0.9 - world.joint(cabinet)) / 0.2))
-    aim = here + forth * inward + dot(handle - here, across) * across
+    loose = _freed(min(1.3 * behind, clear - 0.01) - high)
+    aim = here + loose * (forth * inward + dot(handle - here, across) * across)
     aim[2] = handle[2] + over - 0.006
+    yaw = expert.yaw() + loose * turn_between(expert.yaw(), expert.grasp_yaw(cabinet))
     caught = behind > 0.005 and high < FREE  # what is between the fingers would keep them from leaving
     return _go(expert, aim, yaw, OPEN if caught else CLOSE, over - high)
 
