@@ -91,26 +91,29 @@ def push_shut(expert: Expert, cabinet: str) -> np.ndarray:
         holding = opening(expert) > HELD and norm(way) < 0.06
         return _go(expert, here + _retreat(norm(way) - FINGER) * away, expert.yaw(), OPEN if holding else CLOSE)
     inside, along, _ = _in_hand(expert, handle)
-    held = inside > 0.002 and along < 0.016 and high < 0.02 and opening(expert) > world.asset(cabinet).joint.handle_width - 0.003
+    wide = opening(expert) > world.asset(cabinet).joint.handle_width - 0.003
+    held = wide and inside > 0.002 and along < 0.016 and high < 0.02
     behind = 0.0 if held else max(0.010 - ahead, 0.0)
-    perched = 0.0 if held else max(0.016 - ahead, 0.0) * _clamp((high - 0.009) / 0.008)
+    level = _clamp((high - 0.012) / 0.006) * _clamp((0.045 - high) / 0.015)
+    perched = 0.0 if held else level * _clamp((0.019 - ahead) / 0.004)
     missing = max(abs(side) - 0.015, 0.0) + 1.3 * behind + 0.2 * opening(expert)
     clear = expert.clear_height() + 0.01 - handle[2]
     over = min(missing, clear)
-    aligned = _clamp(1.0 - (max(abs(side) - 0.01, 0.0) + max(high - 0.006, 0.0) + 6 * (behind + perched)) / 0.05)
+    aligned = _clamp(1.0 - (max(abs(side) - 0.01, 0.0) + max(high - 0.006, 0.0) + 6 * behind) / 0.05) * (1 - perched)
     coming = dot(here - world.grip_position, inward)
     rest = world.joint(cabinet) * world.asset(cabinet).joint.range + 0.01 + (0.0 if held else ahead - FINGER) - coming
     forth = aligned * min(rest, 0.045) + (1 - aligned) * (ahead - BEFORE - coming)
     loose = _freed(min(1.3 * behind, clear - 0.01) - high)
     aim = here + loose * (forth * inward + dot(handle - here, across) * across)
     aim[2] = handle[2] + over - 0.006
+    aim[2] = max(aim[2], here[2] - 0.05 * (1 - perched))  # pressed down, it would stay on the handle
     yaw = expert.yaw() + loose * turn_between(expert.yaw(), expert.grasp_yaw(cabinet))
     caught = behind > 0.005 and high < FREE  # what is between the fingers would keep them from leaving
     return _go(expert, aim, yaw, OPEN if caught else CLOSE, over - high)
 
 
 def _go(expert: Expert, aim: np.ndarray, yaw: float, grip: float, deficit: float = 0.0) -> np.ndarray:
-    """Towards `aim`, the slower the nearer; aside only as far as the hand is high enough. deficit: missing height (m)."""
+    """Towards `aim`, the slower the nearer; the less aside, the more height is missing. deficit: of height (m)."""
     speed = GENTLE + FASTER * norm(aim - expert.heading())
     return expert.toward(aim, yaw, grip, min(speed, FAST), aside=_clamp(1.25 - deficit / NARROWING))
 
