@@ -20,10 +20,12 @@ from oodbench.observation import Seen
 from oodbench.policies.base import EpisodeInfo, PolicySpec
 from oodbench.registry import Registry
 from oodbench.seeding import generator
+from oodbench.sim import rotations
 from oodbench.sim.predicates import holds
 
 UPRIGHT = 0.7  # cosine of the tilt beyond which an object has fallen over
 LOW = 0.018  # height of the grip over what lies flat (m)
+LOST = -0.05  # what is lower than this is out of reach (m)
 ROOM = 0.03  # between what is carried and the highest thing under it (m)
 
 Skill = Callable[..., np.ndarray]
@@ -70,8 +72,12 @@ class Expert(Hand):
         for index, (condition, function) in enumerate(self._todo):
             left = missing is None and index == len(self._todo) - 1  # what was done last is left, however far that goes
             if index == missing or self.world.held(str(condition.args[0])) or left:
-                return function(self, *condition.args)
+                return self.stay() if self._lost(str(condition.args[0])) else function(self, *condition.args)
         return self.stay()
+
+    def _lost(self, item: str) -> bool:
+        """Whether `item` fell off the table."""
+        return bool(self.world.position(item)[2] < LOST)
 
     def stay(self) -> np.ndarray:
         """Rest, with the gripper open."""
@@ -152,6 +158,11 @@ class Expert(Hand):
         flat = [i for i in range(3) if abs(axes[2, i]) < UPRIGHT]
         axis = axes[:, min(flat, key=lambda i: extents[i])]
         return math.atan2(axis[1], axis[0])
+
+    def highest_point(self, item: str) -> float:
+        """The greatest height of the object's collision shape (m)."""
+        heights = rotations.applied(self.world.built.corners[item], self.world.rotation(item)[2])
+        return float(self.world.position(item)[2] + heights.max())
 
     def clear_height(self, *involved: str) -> float:
         """Height over which nothing else on the table is in the way (m)."""
