@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from oodbench.catalogue import Joint
 from oodbench.exact import dot, norm
 from oodbench.expert.expert import Expert, skill
 from oodbench.expert.hand import CLOSE, FAST, OPEN, turn_between
@@ -41,7 +42,7 @@ def pull_open(expert: Expert, cabinet: str, share: float) -> np.ndarray:
     if not hold:
         return _grasp(expert, cabinet, grasp, yaw)
     coming = dot(expert.heading() - world.grip_position, out)
-    rest = (wanted - joint) * world.asset(cabinet).joint.range + 0.016 - coming
+    rest = (wanted - joint) * _joint(expert, cabinet).range + 0.016 - coming
     speed = GENTLE + hold * min(0.12 + 0.8 * max(joint, 0.0), PULLING)
     off = grasp - expert.heading()
     aim = grasp + (hold * rest - dot(off, out)) * out
@@ -59,7 +60,7 @@ def turn(expert: Expert, knob: str, share: float) -> np.ndarray:
         return _leave(expert, knob)
     if not hold:
         return _grasp(expert, knob, grasp, yaw)
-    rest = (wanted - joint) * world.asset(knob).joint.range + 0.15
+    rest = (wanted - joint) * _joint(expert, knob).range + 0.15
     speed = GENTLE + hold * min(0.12 + 0.6 * max(joint, 0.0), PULLING)
     return expert.toward(grasp, yaw + hold * rest, CLOSE, speed)
 
@@ -91,7 +92,7 @@ def push_shut(expert: Expert, cabinet: str) -> np.ndarray:
         holding = opening(expert) > HELD and norm(way) < 0.06
         return _go(expert, here + _retreat(norm(way) - FINGER) * away, expert.yaw(), OPEN if holding else CLOSE)
     inside, along, _ = _in_hand(expert, handle)
-    wide = opening(expert) > world.asset(cabinet).joint.handle_width - 0.003
+    wide = opening(expert) > _joint(expert, cabinet).handle_width - 0.003
     held = wide and inside > 0.002 and along < 0.016 and high < 0.02
     behind = 0.0 if held else max(0.010 - ahead, 0.0)
     level = _clamp((high - 0.012) / 0.006) * _clamp((0.045 - high) / 0.015)
@@ -101,7 +102,7 @@ def push_shut(expert: Expert, cabinet: str) -> np.ndarray:
     over = min(missing, clear)
     aligned = _clamp(1.0 - (max(abs(side) - 0.01, 0.0) + max(high - 0.006, 0.0) + 6 * behind) / 0.05) * (1 - perched)
     coming = dot(here - world.grip_position, inward)
-    rest = world.joint(cabinet) * world.asset(cabinet).joint.range + 0.01 + (0.0 if held else ahead - FINGER) - coming
+    rest = world.joint(cabinet) * _joint(expert, cabinet).range + 0.01 + (0.0 if held else ahead - FINGER) - coming
     forth = aligned * min(rest, 0.045) + (1 - aligned) * (ahead - BEFORE - coming)
     loose = _freed(min(1.3 * behind, clear - 0.01) - high)
     aim = here + loose * (forth * inward + dot(handle - here, across) * across)
@@ -126,7 +127,7 @@ def _grasp(expert: Expert, item: str, grasp: np.ndarray, yaw: float) -> np.ndarr
     world, asset = expert.world, expert.world.asset(item)
     if _between(expert, item, grasp) and abs(turn_between(expert.yaw(), yaw)) < 0.25:
         return _go(expert, grasp, yaw, CLOSE)
-    here, gap, width = expert.heading(), opening(expert), asset.joint.handle_width
+    here, gap, width = expert.heading(), opening(expert), _joint(expert, item).handle_width
     high, turn = float(here[2] - grasp[2]), abs(turn_between(expert.yaw(), yaw))
     across = np.array([math.cos(yaw), math.sin(yaw), 0.0])
     off = (grasp - here) * np.array([1.0, 1.0, 0.0])
@@ -178,7 +179,7 @@ def _in_hand(expert: Expert, grasp: np.ndarray) -> tuple[float, float, float]:
 def _between(expert: Expert, item: str, grasp: np.ndarray) -> bool:
     """Whether the fingers may close on a handle: the narrower they are, the farther off it may be."""
     inside, along, height = _in_hand(expert, grasp)
-    gap, width = opening(expert), expert.world.asset(item).joint.handle_width
+    gap, width = opening(expert), _joint(expert, item).handle_width
     shut = _clamp(1 - (gap - width) / 0.06)
     if inside < min(width / 2, 0.008) - 0.004 or gap < width - 0.006:
         return False
@@ -190,7 +191,7 @@ def _hold(expert: Expert, item: str, grasp: np.ndarray) -> float:
     if not _between(expert, item, grasp):
         return 0.0
     _, along, height = _in_hand(expert, grasp)
-    loose = opening(expert) - expert.world.asset(item).joint.handle_width
+    loose = opening(expert) - _joint(expert, item).handle_width
     return _clamp((0.016 - loose) / 0.013) * _clamp((0.015 - along) / 0.008) * _clamp((0.017 - height) / 0.008)
 
 
@@ -199,12 +200,19 @@ def _bar_yaw(expert: Expert, knob: str) -> float:
 
     Of the two that are equal to the fingers, that from which the turn leaves the wrist near the middle of its range.
     """
-    world, joint = expert.world, expert.world.asset(knob).joint
+    world, joint = expert.world, _joint(expert, knob)
     x = world.rotation(knob)[:, 0]
     start = math.atan2(x[1], x[0]) + joint.handle_yaw
     middle = start + joint.range / 2
     start += math.remainder(middle - HANDS_UP, math.pi) + HANDS_UP - middle
     return start + world.joint(knob) * joint.range
+
+
+def _joint(expert: Expert, item: str) -> Joint:
+    """What moves on a thing."""
+    joint = expert.world.asset(item).joint
+    assert joint is not None, f"{item} has nothing that moves"
+    return joint
 
 
 def _clamp(x: float) -> float:
