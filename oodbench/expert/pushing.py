@@ -54,10 +54,13 @@ def push_to(expert: Expert, item: str, zone: str) -> np.ndarray:
     needed = LOW + min(P["slope"] * missing, clear - LOW)
     height = here[2]
     share = _clamp(1.25 - (needed - height) / P["deficit"])  # of the way aside that the height allows
-    ready = _clamp(1.0 - missing / P["ready"]) * _clamp((P["top"] - height) / (P["top"] - P["low"]))
+    excess = height - LOW - P["above"] - P["glide"] * before
+    ready = _clamp(1.0 - missing / P["ready"]) * _clamp(1.0 - excess / P["ramp"])
     ready *= _clamp((P["wide"] - abs(across)) / (P["wide"] - P["narrow"]))
+    close = _clamp(1.0 - before / P["close"])
+    push = P["slow"] + (P["push"] - P["slow"]) * close
     forward = rest - P["stop"] + max(before, 0.0)
-    ahead = ready * min(P["gain"] * forward, P["push"] * POSITION_SCALE)
+    ahead = ready * min(P["gain"] * forward, push * POSITION_SCALE)
     ahead += (1.0 - ready) * share * P["gain"] * (before - behind)
     touch = _clamp(1 - before / 0.02)
     lateral = -across * (touch * ready * P["steer"] + (1.0 - touch * ready) * share * P["gain"])
@@ -71,9 +74,10 @@ def push_to(expert: Expert, item: str, zone: str) -> np.ndarray:
 
 
 P = dict(
-    soft=0.03, behind=0.03, slack=0.012, far=0.05, across=0.015, widen=1.0, turn=0.06, turned=0.15, gap=0.5, slope=1.3,
-    ready=0.04, top=0.06, low=0.025, wide=0.05, narrow=0.015, there=0.035, done=2.0, deficit=0.06,
-    gain=0.35, push=0.45, steer=0.15, stop=0.015, fast=0.7, up=0.45, grip=0.5,
+    soft=0.03, behind=0.03, slack=0.006, far=0.05, across=0.03, widen=1.0, turn=0.06, turned=0.15, gap=0.5, slope=1.3,
+    ready=0.04, above=0.007, glide=1.0, ramp=0.03, wide=0.07, narrow=0.02, there=0.035, done=2.0, deficit=0.06,
+    close=0.03, slow=0.2,
+    gain=0.35, push=0.45, steer=0.3, stop=0.015, fast=0.7, up=0.45, grip=0.5,
 )  # fmt: skip
 
 
