@@ -51,13 +51,14 @@ def push_to(expert: Expert, item: str, zone: str) -> np.ndarray:
         + P["done"] * there
     )
     clear = expert.clear_height()
-    needed = LOW + min(P["slope"] * missing, clear - LOW)
     height = here[2]
-    share = _clamp(1.25 - (needed - height) / P["deficit"])  # of the way aside that the height allows
-    excess = height - LOW - P["above"] - P["glide"] * before
-    ready = _clamp(1.0 - missing / P["ready"]) * _clamp(1.0 - excess / P["ramp"])
-    ready *= _clamp((P["wide"] - abs(across)) / (P["wide"] - P["narrow"]))
     close = _clamp(1.0 - before / P["close"])
+    low = min(max(height, LOW), LOW + P["lift"] * close)
+    needed = low + min(P["slope"] * missing, clear - LOW)
+    share = _clamp(1.25 - (needed - height) / P["deficit"])  # of the way aside that the height allows
+    high = max(height - P["full"], 0.0) / (P["ramp"] + P["glide"] * max(before, 0.0))
+    ready = _clamp(1.0 - missing / P["ready"]) * _clamp(1.0 - high)
+    ready *= _clamp((P["wide"] - abs(across)) / (P["wide"] - P["narrow"]))
     push = P["slow"] + (P["push"] - P["slow"]) * close
     forward = rest - P["stop"] + max(before, 0.0)
     ahead = ready * min(P["gain"] * forward, push * POSITION_SCALE)
@@ -66,7 +67,7 @@ def push_to(expert: Expert, item: str, zone: str) -> np.ndarray:
     ahead += (1.0 - ready) * max(min(back, bound), -bound)
     touch = _clamp(1 - before / 0.02)
     lateral = -across * (touch * ready * P["steer"] + (1.0 - touch * ready) * share * P["gain"])
-    up = P["gain"] * (needed - height)
+    up = P["upgain"] * (needed - height)
     up = max(min(up, P["up"] * POSITION_SCALE), -(P["down"] + P["downing"] * max(height - 0.04, 0.0)) * POSITION_SCALE)
     up = max(min(up, P["up"] * POSITION_SCALE), -P["up"] * POSITION_SCALE)
     step = np.array([*(ahead * way + lateral * side), up])
@@ -78,9 +79,9 @@ def push_to(expert: Expert, item: str, zone: str) -> np.ndarray:
 
 P = dict(
     soft=0.03, behind=0.03, slack=0.006, far=0.05, across=0.03, widen=1.0, turn=0.06, turned=0.15, gap=0.5, slope=1.3,
-    ready=0.04, above=0.007, glide=1.0, ramp=0.03, wide=0.07, narrow=0.02, there=0.035, done=2.0, deficit=0.06,
-    close=0.03, slow=0.2, near=0.2, rising=8.0, flat=0.04, down=0.25, downing=4.0,
-    gain=0.35, push=0.45, steer=0.3, stop=0.015, fast=0.7, up=0.45, grip=0.5,
+    ready=0.04, glide=1.6, ramp=0.012, full=0.024, wide=0.07, narrow=0.02, there=0.044, done=3.0, deficit=0.06,
+    close=0.03, lift=0.006, slow=0.2, near=0.2, rising=8.0, flat=0.04, down=0.25, downing=4.0,
+    gain=0.35, upgain=0.4, push=0.45, steer=0.3, stop=0.015, fast=0.7, up=0.45, grip=0.5,
 )  # fmt: skip
 
 
