@@ -68,8 +68,8 @@ def push_to(expert: Expert, item: str, zone: str) -> np.ndarray:
     touch = _clamp(1 - before / 0.02)
     lateral = -across * (touch * ready * P["steer"] + (1.0 - touch * ready) * share * P["gain"])
     up = P["upgain"] * (needed - height)
-    up = max(min(up, P["up"] * POSITION_SCALE), -(P["down"] + P["downing"] * max(height - 0.04, 0.0)) * POSITION_SCALE)
-    up = max(min(up, P["up"] * POSITION_SCALE), -P["up"] * POSITION_SCALE)
+    vertical = min(P["down"] + P["downing"] * max(height - 0.04, 0.0), P["up"]) * POSITION_SCALE
+    up = max(min(up, vertical), -vertical)
     step = np.array([*(ahead * way + lateral * side), up])
     limit = P["fast"] * POSITION_SCALE
     step = step * min(1.0, limit / max(norm(step), 1e-9))
@@ -80,8 +80,8 @@ def push_to(expert: Expert, item: str, zone: str) -> np.ndarray:
 P = dict(
     soft=0.03, behind=0.03, slack=0.006, far=0.05, across=0.03, widen=1.0, turn=0.06, turned=0.15, gap=0.5, slope=1.3,
     ready=0.06, glide=1.6, ramp=0.025, full=0.027, wide=0.07, narrow=0.02, there=0.044, done=3.0, deficit=0.06,
-    close=0.03, lift=0.006, slow=0.17, near=0.07, rising=8.0, flat=0.04, down=0.25, downing=4.0,
-    gain=0.35, upgain=0.4, push=0.35, steer=0.3, stop=0.015, fast=0.7, up=0.45, grip=0.5,
+    close=0.03, lift=0.002, slow=0.15, near=0.07, rising=5, flat=0.05, down=0.25, downing=4.0,
+    gain=0.35, upgain=0.4, push=0.4, steer=0.3, stop=0.015, fast=0.7, up=0.45, grip=0.5,
 )  # fmt: skip
 
 
