@@ -53,8 +53,8 @@ def push_to(expert: Expert, item: str, zone: str) -> np.ndarray:
     clear = expert.clear_height()
     height = here[2]
     close = _clamp(1.0 - before / P["close"])
-    low = min(max(height, LOW), LOW + P["lift"] * close)
-    needed = low + min(P["slope"] * missing, clear - LOW)
+    low = min(max(height, P["floor"]), P["floor"] + P["lift"] * _clamp(1.0 - before / P["bed"]))
+    needed = low + min(P["slope"] * missing, clear - low)
     share = _clamp(1.25 - (needed - height) / P["deficit"])  # of the way aside that the height allows
     high = max(height - P["full"], 0.0) / max(P["ramp"] + P["glide"] * before, 0.01)
     ready = _clamp(1.0 - missing / P["ready"]) * _clamp(1.0 - high)
@@ -78,9 +78,9 @@ def push_to(expert: Expert, item: str, zone: str) -> np.ndarray:
 
 
 P = dict(
-    soft=0.03, behind=0.03, slack=0.006, far=0.05, across=0.03, widen=1.0, turn=0.06, turned=0.15, gap=0.5, slope=1.3,
-    ready=0.06, glide=1.6, ramp=0.025, full=0.027, wide=0.07, narrow=0.02, there=0.044, done=3.0, deficit=0.06,
-    close=0.03, lift=0.002, slow=0.15, near=0.07, rising=5, flat=0.05, down=0.25, downing=4.0,
+    bed=0.01, floor=0.015, soft=0.03, behind=0.03, slack=0.006, far=0.05, across=0.03, widen=1.0, turn=0.06, turned=0.15, gap=0.5, slope=1.3,
+    ready=0.06, glide=1.6, ramp=0.025, full=0.025, wide=0.07, narrow=0.02, there=0.044, done=3.0, deficit=0.06,
+    close=0.03, lift=0.02, slow=0.17, near=0.07, rising=5, flat=0.05, down=0.25, downing=4.0,
     gain=0.35, upgain=0.4, push=0.4, steer=0.3, stop=0.015, fast=0.7, up=0.45, grip=0.5,
 )  # fmt: skip
 
