@@ -53,13 +53,13 @@ def push_to(expert: Expert, item: str, zone: str) -> np.ndarray:
     clear = expert.clear_height()
     height = here[2]
     close = _clamp(1.0 - before / P["close"])
-    low = min(max(height, P["floor"]), P["floor"] + P["lift"] * _clamp(1.0 - before / P["bed"]))
-    needed = low + min(P["slope"] * missing, clear - low)
-    share = _clamp(1.25 - (needed - height) / P["deficit"])  # of the way aside that the height allows
     high = max(height - P["full"], 0.0) / max(P["ramp"] + P["glide"] * before, 0.01)
     ready = _clamp(1.0 - missing / P["ready"]) * _clamp(1.0 - high)
     ready *= _clamp((P["wide"] - abs(across)) / (P["wide"] - P["narrow"]))
     push = P["slow"] + (P["push"] - P["slow"]) * close
+    low = min(max(height, P["floor"]), P["floor"] + P["lift"] * _clamp(1.0 - before / P["bed"]) * ready)
+    needed = low + min(P["slope"] * missing, clear - low)
+    share = _clamp(1.25 - (needed - height) / P["deficit"])  # of the way aside that the height allows
     forward = rest - P["stop"] + max(before, 0.0)
     ahead = ready * min(P["gain"] * forward, push * POSITION_SCALE)
     back = share * P["gain"] * (before - behind)
