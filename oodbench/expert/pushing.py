@@ -16,6 +16,7 @@ from oodbench.exact import dot, norm
 from oodbench.expert.expert import LOW, Expert, skill
 from oodbench.expert.hand import turn_between
 from oodbench.expert.placing import opening
+from oodbench.sim.control import GRIPPER_RATE
 
 FINGER = 0.013  # from the point between the fingertips to the front of the fingers (m)
 GAP = 0.05  # between the fingers, which cradle what they push: wide open ones wedge it, and carry it away (m)
@@ -55,7 +56,12 @@ def push_to(expert: Expert, item: str, zone: str) -> np.ndarray:
     across = dot(-pushed, side)
     between = math.sqrt(max(world.asset(item).radius ** 2 - GAP**2 / 4, 0.0))  # how deep the cradle takes a disc
     before = dot(pushed, way) - FINGER - between
+    # Where actions are still on their way, what is pushed will have moved as well when they are done.
+    coming = max(min(before + dot(here[:2] - world.grip_position[:2], way), 0.0) - before, 0.0)
+    before, rest = before + coming, max(rest - coming, 0.0)
     yaw, gap = expert.equal_yaw(math.atan2(side[1], side[0])), opening(expert)
+    gap -= GRIPPER_RATE * world.built.robot.opening * float(sum(world.pending_actions[:, 6]))
+    gap = min(max(gap, 0.0), world.built.robot.opening)
 
     missing = (
         max(-before - OVERLAP, 0.0)

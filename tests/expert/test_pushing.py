@@ -66,3 +66,9 @@ def test_with_the_hand_on_the_puck_or_in_front_of_it(world, ahead, aside):
 @pytest.mark.parametrize("puck", [(-0.06, 0.30), (0.04, 0.15), (-0.02, 0.0), (-0.15, 0.05)])
 def test_from_beyond_and_beside_the_zone(world, puck):
     assert settles(world, scene(1), [], puck)
+
+
+@pytest.mark.parametrize("delay", [1, 5])
+def test_with_actions_that_come_late(world, delay):
+    late = scene(1)
+    assert settles(world, late.but(timing=late.timing.but(action_delay=delay)), [])
