@@ -19,7 +19,7 @@ from oodbench.run import records
 
 pytestmark = pytest.mark.xdist_group("board")  # which takes a while to make up
 BUILD_SECONDS, PAINT_SECONDS, FILTER_SECONDS = 300, 2.0, 0.1
-PAGES = ("index.html", "reading.html", "policies/random.html", "suites/core-1.html", "suites/core-1-pairs.html")
+PAGES = ("index.html", "reading.html", "policies/random.html", "suites/core-2.html", "suites/core-2-pairs.html")
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def table(text: str, table_id: str) -> list[list[str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("suite", ["core-1", "think-1"])
+@pytest.mark.parametrize("suite", ["core-2", "think-2"])
 def test_every_number_of_the_tables_is_that_of_the_records(built, board, suite):
     text = (built / "index.html").read_text()
     heads = re.findall(r"<button[^>]*>(.*?)</button>", text[text.index(f'id="table-{suite}"') :].split("</thead>")[0])
@@ -118,14 +118,14 @@ def test_every_number_of_the_tables_is_that_of_the_records(built, board, suite):
 @pytest.mark.slow
 def test_every_cell_of_a_policys_page_is_that_of_its_records(built, board):
     text = (built / "policies" / "expert-noisy.html").read_text()
-    kept = records.read(board / "expert-noisy" / "core-1" / entries.EPISODES)
+    kept = records.read(board / "expert-noisy" / "core-2" / entries.EPISODES)
     counts: dict[tuple[str, str, str], list[bool]] = defaultdict(list)
     heat: dict[tuple[str, str], list[bool]] = defaultdict(list)
     for r in kept:
         shift = "in-distribution" if r.shift == "none" else r.shift
         counts[r.task, shift, f"{r.severity:g}"].append(bool(r.success))
         heat[shift, r.task].append(bool(r.success))
-    section = text[text.index('id="core-1"') :]
+    section = text[text.index('id="core-2"') :]
     cells = section[section.index('aria-label="Cells of') :].split("</table>")[0]
     rows = re.findall(
         r"<tr><td>(.*?)</td><td>(.*?)</td><td class=\"num\">(.*?)</td>"
@@ -148,11 +148,11 @@ def test_every_cell_of_a_policys_page_is_that_of_its_records(built, board):
 @pytest.mark.slow
 def test_the_data_behind_the_filters_and_the_downloads_are_the_same_numbers(built, board):
     text = (built / "index.html").read_text()
-    values = json.loads(re.search(r'id="values">(.*?)</script>', text, re.DOTALL).group(1))["core-1"]
-    downloads = {run["policy"]: run for run in json.loads((built / "data" / "core-1.json").read_text())}
-    lines = [line.split(",") for line in (built / "data" / "core-1.csv").read_text().splitlines()]
+    values = json.loads(re.search(r'id="values">(.*?)</script>', text, re.DOTALL).group(1))["core-2"]
+    downloads = {run["policy"]: run for run in json.loads((built / "data" / "core-2.json").read_text())}
+    lines = [line.split(",") for line in (built / "data" / "core-2.csv").read_text().splitlines()]
     for name, found in downloads.items():
-        kept = records.read(board / name / "core-1" / entries.EPISODES)
+        kept = records.read(board / name / "core-2" / entries.EPISODES)
         for shift, numbers in found["shifts"].items():
             mine = [r for r in kept if r.shift == shift]
             assert values[name][f"shift:{shift}"][0] == pytest.approx(by_hand(mine), abs=1e-5)
@@ -167,10 +167,10 @@ def test_intervals_areas_and_worst_shifts_are_those_of_the_statistics(built, boa
     from oodbench.stats.clustered import clustered_rate
 
     text = (built / "index.html").read_text()
-    values = json.loads(re.search(r'id="values">(.*?)</script>', text, re.DOTALL).group(1))["core-1"]
-    for cells in table(text, "table-core-1"):
+    values = json.loads(re.search(r'id="values">(.*?)</script>', text, re.DOTALL).group(1))["core-2"]
+    for cells in table(text, "table-core-2"):
         name = re.search(r">([a-z0-9.-]+)</a>", cells[0]).group(1)
-        kept = records.read(board / name / "core-1" / entries.EPISODES)
+        kept = records.read(board / name / "core-2" / entries.EPISODES)
         shifted = [r for r in kept if r.axis != "id"]
         scenes: dict[str, dict[int, list[bool]]] = defaultdict(lambda: defaultdict(list))
         for r in shifted:
@@ -193,10 +193,10 @@ def test_intervals_areas_and_worst_shifts_are_those_of_the_statistics(built, boa
 
 @pytest.mark.slow
 def test_the_site_and_the_report_say_the_same(built, board, cli):
-    paths = [path for path in entries.entries(board) if path.name == "core-1"]
+    paths = [path for path in entries.entries(board) if path.name == "core-2"]
     done = cli("report", *paths, "--format", "json")
     assert done.returncode == 0, done.stderr
-    here = json.loads((built / "data" / "core-1.json").read_text())
+    here = json.loads((built / "data" / "core-2.json").read_text())
     for site_, report in zip(here, json.loads(done.stdout), strict=True):
         assert {**report, "policy": "", "run": ""} == {**site_, "policy": "", "run": ""}
 
@@ -206,7 +206,7 @@ def test_ranks_and_groups_are_those_of_the_statistics(built, board):
     from oodbench.stats.ranks import rank
 
     whole = [
-        path for path in entries.entries(board) if path.name == "core-1" and not path.parent.name.startswith("vla")
+        path for path in entries.entries(board) if path.name == "core-2" and not path.parent.name.startswith("vla")
     ]
     names, columns = [], []
     for path in whole:
@@ -219,7 +219,7 @@ def test_ranks_and_groups_are_those_of_the_statistics(built, board):
     tasks = sorted({task for task, _ in columns[0]})
     found = rank(names, {t: np.array([[c[k] for c in columns] for k in columns[0] if k[0] == t]) for t in tasks})
     letters = dict(zip(found.names, found.letters, strict=True))
-    for cells in table((built / "index.html").read_text(), "table-core-1"):
+    for cells in table((built / "index.html").read_text(), "table-core-2"):
         name = re.search(r">([a-z0-9.-]+)</a>", cells[0]).group(1)
         if name in letters:
             assert f">{letters[name]}<" in cells[3]
@@ -231,25 +231,25 @@ def test_ranks_and_groups_are_those_of_the_statistics(built, board):
 @pytest.mark.browser
 def test_sorting_and_filtering(built, page):
     page.goto((built / "index.html").as_uri())
-    rows = page.locator("#table-core-1 tbody tr:visible")
+    rows = page.locator("#table-core-2 tbody tr:visible")
     names = lambda: [row.get_attribute("data-name") for row in rows.all()]  # noqa: E731
     first = names()
-    head = page.locator("#table-core-1 th", has_text="execution")
+    head = page.locator("#table-core-2 th", has_text="execution")
     head.get_by_role("button").click()
     assert head.get_attribute("aria-sort") == "descending"
-    values = [float(v) for v in page.locator("#table-core-1 tbody tr").evaluate_all(
+    values = [float(v) for v in page.locator("#table-core-2 tbody tr").evaluate_all(
         "rows => rows.map(r => r.cells[7].dataset.value)")]  # fmt: skip
     assert values == sorted(values, reverse=True)
     head.get_by_role("button").click()
     assert head.get_attribute("aria-sort") == "ascending"
     assert names() != first
-    page.select_option("#suite", "think-1")
-    assert page.locator("#table-core-1").is_hidden()
-    page.select_option("#suite", "core-1")
+    page.select_option("#suite", "think-2")
+    assert page.locator("#table-core-2").is_hidden()
+    page.select_option("#suite", "core-2")
     page.select_option("#group", "shift:visual.noise")
-    said = json.loads((built / "data" / "core-1.json").read_text())
+    said = json.loads((built / "data" / "core-2.json").read_text())
     expected = {run["policy"]: run["shifts"]["visual.noise"]["value"] for run in said}
-    shown = dict(page.locator("#table-core-1 tbody tr").evaluate_all(
+    shown = dict(page.locator("#table-core-2 tbody tr").evaluate_all(
         "rows => rows.map(r => [r.dataset.name, Number(r.cells[1].dataset.value)])"))  # fmt: skip
     assert shown == pytest.approx(expected, abs=1e-5)
     assert list(shown.values()) == sorted(shown.values(), reverse=True)
@@ -301,7 +301,7 @@ def test_it_is_used_with_a_keyboard(built, page):
         if page.evaluate("document.activeElement.textContent") == "execution":
             break
     page.keyboard.press("Enter")
-    assert page.locator("#table-core-1 th", has_text="execution").get_attribute("aria-sort") == "descending"
+    assert page.locator("#table-core-2 th", has_text="execution").get_attribute("aria-sort") == "descending"
 
 
 @pytest.mark.browser
@@ -309,7 +309,7 @@ def test_it_is_readable_without_javascript(built, browser):
     context = browser.new_context(java_script_enabled=False)
     opened = context.new_page()
     opened.goto((built / "index.html").as_uri())
-    assert opened.locator("#table-core-1 tbody tr").count() >= 6
+    assert opened.locator("#table-core-2 tbody tr").count() >= 6
     assert opened.locator("#controls").is_hidden()
     context.close()
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ENTRIES = Path(__file__).resolve().parents[2] / "leaderboard" / "entries"
-RUNS = [ENTRIES / name / "core-1" for name in ("expert", "expert-noisy", "random")]
+RUNS = [ENTRIES / name / "core-2" for name in ("expert", "expert-noisy", "random")]
 DOCUMENT = r"""\documentclass{article}
 \usepackage{booktabs}
 \begin{document}
@@ -97,6 +97,6 @@ def test_figures(cli, tmp_path, kind, magic):
 
 
 def test_a_suite_without_shifts_has_no_curves_and_says_so(cli):
-    done = cli("report", ENTRIES / "expert" / "think-1", "--format", "pdf")
+    done = cli("report", ENTRIES / "expert" / "think-2", "--format", "pdf")
     assert done.returncode == 2
     assert "no shifts were played" in done.stderr
