@@ -24,7 +24,7 @@ FORMAT: Literal[1] = 1
 NAME, TEXT = 300, 20_000  # characters of a name, and of anything else
 MANY = 1000  # entries of a list or a table
 NODES, DEPTH = 200_000, 20  # of free-form content (a policy's statistics, what a server says of itself)
-PLAN = 200_000  # episodes that a stranger's suite may plan; full-2 has 11,940
+PLAN = 200_000  # episodes that a stranger's suite may plan; full-2 has 12,600
 LOOPS = 5_000_000  # steps that planning a suite may take (seeds x tasks x blocks)
 
 

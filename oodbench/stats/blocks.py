@@ -9,9 +9,13 @@ Stat. Rev. 51; with cells as strata). Where every scene has every cell they are 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from oodbench.stats.clustered import ClusteredMean, by_task, clustered_rate, moments, scene_task
+
+LEAST = 0.25  # of the squares of what scenes add, which are too large by what few episodes a cell has
 
 
 def by_scene(
@@ -31,7 +35,8 @@ def by_scene(
         cell: (episodes,), whole numbers from 0, equal in the episodes of one shift and severity.
         values: (episodes,).
         weights: (episodes,), with which values are summed over each task; by default a task's mean.
-        among: Scenes that are counted though none of the episodes is played in them; their number is the task's mean.
+        among: Scenes of the same tasks that are counted though none of the episodes is played in them; their number is
+            the task's mean.
 
     Returns:
         Their mean over a task's scenes is the sum of weight x value.
@@ -49,18 +54,22 @@ def by_scene(
     size = np.bincount(stratum, weights)
     share = weights / size[stratum]
     middle = np.bincount(stratum, share * values)
-    alike = np.bincount(stratum, share * share)  # 1 / episodes where all weigh the same
-    apart = weights * (values - middle[stratum]) / np.sqrt(np.maximum(1.0 - alike, 1e-12))[stratum]
-    apart[alike[stratum] > 1.0 - 1e-9] = 0.0
+    alike = np.bincount(stratum, share * share)[stratum]  # 1 / episodes of the cell, where all weigh the same
+    apart = np.where(alike < 1.0 - 1e-9, weights * (values - middle[stratum]), 0.0)
     everywhere = scenes if among is None else np.union1d(scenes, among)
+    counts = np.bincount(np.searchsorted(codes, scene_task(everywhere)), minlength=len(codes))
+    # Distances from a mean of e are too small by (e - 1) / e, squared. Products of two in one scene are so by
+    # 1 - 2 / e + m / e^2, where the two cells meet in m scenes: in all e, or one, or what is usual among K scenes.
+    one = 1.0 / np.maximum(1.0 - alike, 1e-9)
+    two = 1.0 / np.maximum(1.0 - 2 * alike + np.maximum(alike * alike, 1.0 / counts[of]), 1e-9)
     added = np.zeros(len(everywhere))
-    added[np.searchsorted(everywhere, scenes)] = np.bincount(place, apart)
+    added[np.searchsorted(everywhere, scenes)] = np.bincount(place, apart * np.sqrt(two))
+    surplus = np.bincount(of, apart * apart * (two - one))
     found = {}
-    for code, mine in by_task(everywhere, added).items():
-        at = np.flatnonzero(codes == code)
-        if len(at):
-            count = len(mine)
-            found[code] = total[at[0]] + count * np.sqrt((count - 1) / count) * (mine - mine.mean())
+    for number, (code, mine) in enumerate(by_task(everywhere, added).items()):
+        square, count = float((mine * mine).sum()), len(mine)
+        kept = max(1.0 - float(surplus[number]) / square, LEAST) if square > 0 else 0.0
+        found[code] = total[number] + math.sqrt(count * (count - 1) * kept) * (mine - mine.mean())
     return found
 
 
