@@ -87,6 +87,7 @@ format: $(READY)
 # The pictures and tables in the documentation that are generated.
 docs: setup
 	$(BIN)/python -m oodbench.report.catalogue
+	$(BIN)/python -m oodbench.report.precision > docs/suites.md
 	$(BIN)/oodbench view banner --out docs/benchmark.jpg
 	for what in tasks objects textures; do $(BIN)/oodbench view $$what --out docs/$$what.jpg; done
 	$(BIN)/oodbench view $(SHOWN) --seed 1 --size 200 --out docs/some-shifts.jpg

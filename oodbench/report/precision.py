@@ -69,6 +69,12 @@ class Precision:
     effect: float | None
     covered: float | None = None
 
+    @property
+    def text(self) -> str:
+        """Rate and half width in points, and the design effect."""
+        half = "" if math.isnan(self.half) else f" ± {100 * self.half:.1f}"
+        return f"{100 * self.rate:.1f}{half}" + ("" if self.effect is None else f", {self.effect:.2f}")
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -177,14 +183,7 @@ def table(policies: Mapping[str, Mapping[str, Precision]]) -> Iterator[str]:
     yield "| policy | " + " | ".join(titles) + " |"
     yield "| --- |" + " ---: |" * len(names)
     for policy, found in policies.items():
-        yield f"| {policy} | " + " | ".join(_cell(found.get(name)) for name in names) + " |"
-
-
-def _cell(p: Precision | None) -> str:
-    if p is None:
-        return "-"
-    half = "" if math.isnan(p.half) else f" ± {100 * p.half:.1f}"
-    return f"{100 * p.rate:.1f}{half}" + ("" if p.effect is None else f", {p.effect:.2f}")
+        yield f"| {policy} | " + " | ".join(found[name].text if name in found else "-" for name in names) + " |"
 
 
 def design(suite: Suite) -> str:

@@ -27,7 +27,7 @@ from oodbench.run.runner import evaluate
 from oodbench.suite import SUITES, Suite
 from oodbench.task import TASKS
 
-PLAYED = {"tasks": ["press-button"], "shifts": ["visual.noise", "execution.action-latency"]}  # of `smoke`: 11 episodes
+PLAYED = {"tasks": ["press-button"], "shifts": ["visual.noise", "execution.action-latency"]}  # of `smoke`: 12 episodes
 VLA = ("vla-cpu-default-0", "vla-cpu-align-0", "vla-cpu-freeze-0")
 SKILL = {  # of made-up policies: how often they succeed in-distribution
     "expert": 0.99, "expert-noisy": 0.8, "expert-blind": 0.7, "replay": 0.3, "random": 0.02, "no-op": 0.01,
@@ -190,7 +190,7 @@ def copy(tmp_path, runs, request):
 
 @pytest.fixture(scope="session")
 def crowd(tmp_path_factory) -> Path:
-    """Entries of 200 synthetic policies on all 4971 episodes of core-2, in two hundred steps of skill."""
+    """Entries of 200 synthetic policies on all 6489 episodes of core-2, in two hundred steps of skill."""
     root = tmp_path_factory.mktemp("crowd") / "entries"
     whole = played("core-2")
     rng = np.random.default_rng(0)

@@ -40,7 +40,7 @@ def test_an_entry_is_played_again_from_its_actions(copy):
     folder, kept = copy()
     (check,) = validate([folder], 4)
     assert (check.refused, check.replayed, check.admission) == ([], 4, None)
-    assert len(kept) == 11
+    assert len(kept) == 12
 
 
 def test_an_edited_outcome(copy):

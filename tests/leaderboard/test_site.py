@@ -16,6 +16,8 @@ from oodbench.leaderboard import entry as entries
 from oodbench.leaderboard import site
 from oodbench.leaderboard.validate import validate
 from oodbench.run import records
+from oodbench.stats import blocks
+from oodbench.stats.clustered import scene_codes
 
 pytestmark = pytest.mark.xdist_group("board")  # which takes a while to make up
 BUILD_SECONDS, PAINT_SECONDS, FILTER_SECONDS = 300, 2.0, 0.1
@@ -76,11 +78,21 @@ def page(browser):
 
 
 def by_hand(kept) -> float:
-    """The mean over tasks of the mean over scenes, from the records and nothing of oodbench.stats."""
-    scenes: dict[str, dict[int, list[bool]]] = defaultdict(lambda: defaultdict(list))
+    """The mean over tasks, from the records and nothing of oodbench.stats."""
+    outcomes: dict[str, list[bool]] = defaultdict(list)
     for r in kept:
-        scenes[r.task][r.seed].append(bool(r.success))
-    return float(np.mean([np.mean([np.mean(cells) for cells in of.values()]) for of in scenes.values()]))
+        outcomes[r.task].append(bool(r.success))
+    return float(np.mean([np.mean(of) for of in outcomes.values()]))
+
+
+def arrays(kept) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(scene, cell, success) of records, as oodbench.stats.blocks takes them."""
+    tasks, cells = ({name: i for i, name in enumerate(sorted(names))} for names in (
+        {r.task for r in kept}, {(r.shift, r.severity) for r in kept}
+    ))  # fmt: skip
+    rows = [(tasks[r.task], r.seed, cells[r.shift, r.severity], int(bool(r.success))) for r in kept]
+    task, seed, cell, success = np.array(rows).T
+    return scene_codes(task, seed), cell, success
 
 
 def table(text: str, table_id: str) -> list[list[str]]:
@@ -164,27 +176,23 @@ def test_the_data_behind_the_filters_and_the_downloads_are_the_same_numbers(buil
 
 @pytest.mark.slow
 def test_intervals_areas_and_worst_shifts_are_those_of_the_statistics(built, board):
-    from oodbench.stats.clustered import clustered_rate
-
     text = (built / "index.html").read_text()
     values = json.loads(re.search(r'id="values">(.*?)</script>', text, re.DOTALL).group(1))["core-2"]
     for cells in table(text, "table-core-2"):
         name = re.search(r">([a-z0-9.-]+)</a>", cells[0]).group(1)
         kept = records.read(board / name / "core-2" / entries.EPISODES)
         shifted = [r for r in kept if r.axis != "id"]
-        scenes: dict[str, dict[int, list[bool]]] = defaultdict(lambda: defaultdict(list))
-        for r in shifted:
-            scenes[r.task][r.seed].append(bool(r.success))
-        rates = {task: [np.mean(cells) for cells in of.values()] for task, of in scenes.items()}
-        interval = clustered_rate(rates, len(shifted)).interval
+        interval = blocks.rate(*arrays(shifted))[0].interval
         shown = values[name]["all"][1:3]
         assert shown == ([None, None] if interval is None else pytest.approx([interval.low, interval.high], abs=1e-5))
-        outcome = {(r.task, r.seed, r.shift, r.severity): float(bool(r.success)) for r in kept}
-        areas: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-        for task, seed, shift in {(r.task, r.seed, r.shift) for r in shifted}:
-            at = [outcome[task, seed, "none", 0.0], *(outcome[task, seed, shift, v] for v in (1.0, 3.0, 5.0))]
-            areas[task][seed].append(((at[0] + at[1]) / 2 + (at[1] + at[2]) + (at[2] + at[3])) / 5)
-        area = np.mean([np.mean([np.mean(a) for a in of.values()]) for of in areas.values()])
+        outcomes: dict[tuple[str, str, float], list[float]] = defaultdict(list)
+        for r in kept:
+            outcomes[r.task, r.shift, r.severity].append(float(bool(r.success)))
+        areas: dict[str, list[float]] = defaultdict(list)
+        for task, shift in {(r.task, r.shift) for r in shifted}:
+            at = [np.mean(outcomes[task, *cell]) for cell in (("none", 0.0), (shift, 1.0), (shift, 3.0), (shift, 5.0))]
+            areas[task].append(((at[0] + at[1]) / 2 + (at[1] + at[2]) + (at[2] + at[3])) / 5)
+        area = np.mean([np.mean(of) for of in areas.values()])
         numbers = [float(found) for cell in cells for found in re.findall(r'data-value="([^"]+)"', cell)]
         assert any(value == pytest.approx(area) for value in numbers)
         worst = min(by_hand([r for r in shifted if r.shift == shift]) for shift in {r.shift for r in shifted})
@@ -210,14 +218,10 @@ def test_ranks_and_groups_are_those_of_the_statistics(built, board):
     ]
     names, columns = [], []
     for path in whole:
-        scenes = defaultdict(list)
-        for r in records.read(path / entries.EPISODES):
-            if r.axis != "id":
-                scenes[r.task, r.seed].append(bool(r.success))
+        shifted = [r for r in records.read(path / entries.EPISODES) if r.axis != "id"]
         names.append(path.parent.name)
-        columns.append({scene: np.mean(cells) for scene, cells in sorted(scenes.items())})
-    tasks = sorted({task for task, _ in columns[0]})
-    found = rank(names, {t: np.array([[c[k] for c in columns] for k in columns[0] if k[0] == t]) for t in tasks})
+        columns.append(blocks.by_scene(*arrays(shifted)))
+    found = rank(names, {task: np.stack([column[task] for column in columns], axis=1) for task in columns[0]})
     letters = dict(zip(found.names, found.letters, strict=True))
     for cells in table((built / "index.html").read_text(), "table-core-2"):
         name = re.search(r">([a-z0-9.-]+)</a>", cells[0]).group(1)
