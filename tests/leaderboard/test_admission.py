@@ -48,7 +48,7 @@ def test_an_admitted_entry_that_is_changed_is_not_admitted_any_more(copy):
     (check,) = validate([folder], 0)
     assert check.admission is None
     assert "does not hold the trace whose hash" in check.refused[0], "the traces that were dropped are asked for again"
-    assert len(kept) == 11
+    assert len(kept) == 12
 
 
 def test_who_is_refused_by_the_draw_is_counted(copy):
