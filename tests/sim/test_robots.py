@@ -35,6 +35,7 @@ def test_a_collision_mesh_has_no_more_vertices_on_its_hull_than_asked_for():
     assert set(hulls.values()) == {lighten.HULL_VERTICES}, "in the file itself, so that every reader has the same robot"
 
 
+@pytest.mark.slow
 def test_made_anew_from_robosuite_it_is_the_robot_that_ships():
     """Not byte for byte: other versions of trimesh, scipy and numpy may round the last bit of a vertex differently."""
     pytest.importorskip("robosuite", reason="robosuite is not installed: the shipped robot cannot be made anew")
