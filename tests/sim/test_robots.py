@@ -107,7 +107,7 @@ def test_the_hash_is_of_what_the_robot_is(own):
     (same.with_suffix("") / robots.SOURCE).write_text('robosuite = "9"')
     other = own("other", "opening = 0.08", "opening = 0.07")
     shape = own("shape")
-    mesh = shape.with_suffix("") / "link0_visual_0.stl"
+    mesh = shape.with_suffix("") / "link0_shell.stl"
     content = mesh.read_bytes()
     mesh.write_bytes(content[:100] + bytes([content[100] ^ 1]) + content[101:])
 
