@@ -252,8 +252,8 @@ def reset_parts(repeats: int) -> dict[str, float]:
 def presets(size: int, repeats: int) -> dict[str, float]:
     """A third-person frame at the standard preset beside one at version 1's settings, in milliseconds, and the ratio.
 
-    Version 1's: a shadow map of 1024 pixels instead of 512, boxes and planes of 4 x 4 quads a face, and floor and walls
-    in the shadow map. The robot's meshes are today's on both sides; version 1's had half as many triangles again.
+    Version 1's: a shadow map of 1024 pixels instead of 448, boxes and planes of 4 x 4 quads a face, and floor and walls
+    in the shadow map. The robot's meshes are today's on both sides; version 1's had twice as many triangles.
     """
     standard, version_1 = World("standard"), World(VERSION_1)
     scene = TASKS.get("put-on").sample(0)
