@@ -145,7 +145,7 @@ def measure(textures: Sequence[TextureAsset], surface: SurfaceName, seeds: Itera
 
 def windows(picture: np.ndarray) -> list[Window]:
     """The colours of every window of a picture, (n, n, 3) uint8, in CIELAB, at three scales."""
-    found, colours = [], _lab(picture)
+    found, colours = [], cielab(picture)
     for _ in range(SCALES):
         mean = window_mean(colours)
         found.append((mean, np.sqrt(np.maximum(window_mean(colours * colours) - mean * mean, 0.0))))
@@ -168,8 +168,8 @@ _XYZ = np.array([(0.4124, 0.3576, 0.1805), (0.2126, 0.7152, 0.0722), (0.0193, 0.
 _XYZ /= _XYZ.sum(axis=1, keepdims=True)
 
 
-def _lab(picture: np.ndarray) -> np.ndarray:
-    """An sRGB picture, (n, n, 3) uint8, in CIELAB under D65, float64."""
+def cielab(picture: np.ndarray) -> np.ndarray:
+    """An sRGB picture, (n, n, 3) uint8, in CIELAB under D65: L from 0 to 100, a, b; (n, n, 3) float64."""
     red, green, blue = (_linear()[picture[..., channel]] for channel in range(3))
     x, y, z = (_root(r * red + g * green + b * blue) for r, g, b in _XYZ)
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)

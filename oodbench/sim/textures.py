@@ -246,7 +246,7 @@ def terrazzo(
 def herringbone(
     rng: np.random.Generator, size: int, light: Colour, dark: Colour, blocks: int = 4, contrast: float = 1.0
 ) -> np.ndarray:
-    """Blocks of wood, four times as long as wide, laid at right angles to each other."""
+    """Blocks of wood, four times as long as wide, at right angles to each other; `blocks` must be even to tile."""
     rows, columns = _grid(size)
     u, v = 4 * blocks * rows, 4 * blocks * columns  # one block's width is 1
     across, along = np.floor(u).astype(int), np.floor(v).astype(int)
