@@ -65,13 +65,13 @@ def _ssim(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def halved(picture: np.ndarray) -> np.ndarray:
-    """A picture, (n, n, 3), at half its size."""
+    """A picture, (n, n, k), at half its size."""
     half = len(picture) // 2
-    return picture.reshape(half, 2, half, 2, 3).mean(axis=(1, 3))
+    return picture.reshape(half, 2, half, 2, -1).mean(axis=(1, 3))
 
 
 def window_mean(x: np.ndarray) -> np.ndarray:
-    """Mean of a picture, (n, n, 3), over every WINDOW x WINDOW window, (n - WINDOW + 1, n - WINDOW + 1, 3)."""
+    """Mean of a picture, (n, n, k), over every WINDOW x WINDOW window, (n - WINDOW + 1, n - WINDOW + 1, k)."""
     total = np.pad(x, ((1, 0), (1, 0), (0, 0))).cumsum(axis=0).cumsum(axis=1)
     w = WINDOW
     return (total[w:, w:] - total[:-w, w:] - total[w:, :-w] + total[:-w, :-w]) / w**2

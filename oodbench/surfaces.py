@@ -8,15 +8,16 @@ The novelty of a texture on a surface is its distance from the nearest training 
 training that wear the one and the other: both cameras' pictures, in windows of 8 x 8 pixels, at three scales. Two
 windows are as far apart as their colours are, taken as normal in each channel of CIELAB: the 2-Wasserstein distance,
 the root of the squared differences of means and of deviations (Dowson and Landau 1982), in units of CIE 1976 colour
-difference, of which 2.3 are just noticed (Mahy et al. 1994). It is averaged over that part of the pictures which shows
-the surface. SSIM, by which other visual shifts are spaced (spacing.py), compares point by point: to it, another board
-of the same oak is as far away as marble is.
+difference, of which 2.3 are just noticed (Mahy et al. 1994). A window counts by how much of it shows the surface.
+
+SSIM, by which other visual shifts are spaced (spacing.py), compares point by point: to it, another board of the same
+oak is as far away as walnut is.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -122,7 +123,7 @@ def measure(textures: Sequence[TextureAsset], surface: SurfaceName, seeds: Itera
     world = World("standard")
     train = standard().textures_of(surface, "train")
     tasks = [task for task in map(TASKS.get, standard().names("tasks")) if task.concept is None]
-    found, share = np.zeros((len(textures), len(train))), 0.0
+    found, counted = np.zeros((len(textures), len(train))), 0.0
     for seed in seeds:
         plain = tasks[seed % len(tasks)].sample(seed, "spacing")
 
@@ -131,36 +132,54 @@ def measure(textures: Sequence[TextureAsset], surface: SurfaceName, seeds: Itera
             return [windows(world.see(camera.name, SIZE)) for camera in plain.cameras]
 
         seen = [look(texture) for texture in train]
-        shown = [world.built.model.geom(name).id for name in GEOMS[surface]]
-        share += exact.total(
-            np.isin(world.render(camera.name, SIZE, "segmentation"), shown).mean() for camera in plain.cameras
-        )
+        geoms = [world.built.model.geom(name).id for name in GEOMS[surface]]
+        shares = [
+            list(_scales(np.isin(world.render(camera.name, SIZE, "segmentation"), geoms)[..., None].astype(float)))
+            for camera in plain.cameras
+        ]
+        counted += exact.total(float(scale.mean()) for share in shares for scale in share) / SCALES
         for row, texture in enumerate(textures):
             pictures = look(texture)
             for column, known in enumerate(seen):
-                found[row, column] += exact.total(map(difference, pictures, known))
+                found[row, column] += exact.total(map(difference, pictures, known, shares))
     same = [[texture.name == known.name for known in train] for texture in textures]
-    return [float(x) for x in np.where(same, np.inf, found / share).min(axis=1)]
+    return [float(x) for x in np.where(same, np.inf, found / counted).min(axis=1)]
 
 
 def windows(picture: np.ndarray) -> list[Window]:
     """The colours of every window of a picture, (n, n, 3) uint8, in CIELAB, at three scales."""
-    found, colours = [], cielab(picture)
+    colours = cielab(picture)
+    moments = zip(_scales(colours), _scales(colours, 2), strict=True)
+    return [(mean, np.sqrt(np.maximum(square - mean * mean, 0.0))) for mean, square in moments]
+
+
+def _scales(picture: np.ndarray, power: int = 1) -> Iterator[np.ndarray]:
+    """The means of every window of a picture, (n, n, k), or of its squares, at three scales."""
     for _ in range(SCALES):
-        mean = window_mean(colours)
-        found.append((mean, np.sqrt(np.maximum(window_mean(colours * colours) - mean * mean, 0.0))))
-        colours = halved(colours)
-    return found
+        yield window_mean(picture * picture if power == 2 else picture)
+        picture = halved(picture)
 
 
-def difference(a: Sequence[Window], b: Sequence[Window]) -> float:
-    """How different the colours of two pictures are, averaged over windows and scales."""
-    return exact.total(_apart(x, y) for x, y in zip(a, b, strict=True)) / len(a)
+def difference(a: Sequence[Window], b: Sequence[Window], shares: Sequence[np.ndarray] | None = None) -> float:
+    """How different the colours of two pictures are, averaged over windows and scales.
+
+    Args:
+        a: The windows of a picture.
+        b: Those of another.
+        shares: What is counted of every window, (m, m, 1) a scale; all of it when None.
+
+    Returns:
+        In CIELAB units.
+    """
+    apart = [_apart(x, y) for x, y in zip(a, b, strict=True)]
+    if shares is not None:
+        apart = [x * share[..., 0] for x, share in zip(apart, shares, strict=True)]
+    return exact.total(float(x.mean()) for x in apart) / len(apart)
 
 
-def _apart(a: Window, b: Window) -> float:
+def _apart(a: Window, b: Window) -> np.ndarray:
     means, deviations = a[0] - b[0], a[1] - b[1]
-    return float(np.sqrt((means * means + deviations * deviations).sum(axis=-1)).mean())
+    return np.sqrt((means * means + deviations * deviations).sum(axis=-1))
 
 
 # Of linear sRGB, rows X, Y and Z over those of the white of D65 (IEC 61966-2-1).
