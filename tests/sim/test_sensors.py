@@ -111,13 +111,12 @@ def test_reach_goes_from_nothing_to_all():
     assert steps == sorted(steps)
 
 
-@pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")
 def test_the_command_measures_by_the_module_that_shifts_ask(monkeypatch):
     """Run as a script, the module is there twice, and the shifts would keep to the levels of the last measurement."""
     called = []
     monkeypatch.setattr(spacing, "main", called.append)
     monkeypatch.setattr("sys.argv", ["spacing", "visual.fog"])
-    runpy.run_module("oodbench.spacing", run_name="__main__")
+    runpy.run_path(spacing.__file__, run_name="__main__")
     assert called == [["visual.fog"]]
 
 
