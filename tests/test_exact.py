@@ -28,6 +28,7 @@ COVERED = sorted(
             "seeding.py",
             "shift.py",
             "spacing.py",
+            "surfaces.py",
             "task.py",
         ),
     )
