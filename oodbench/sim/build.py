@@ -100,6 +100,7 @@ def _room() -> mujoco.MjSpec:
     option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
     option.impratio = 10
+    option.disableflags |= mujoco.mjtDisableBit.mjDSBL_SENSOR  # the hand's force sensors: 3 % of a step, and not read
     spec.stat.extent = 1.0
     spec.stat.center = (0, 0, 0)
     visual = spec.visual

@@ -74,12 +74,15 @@ class Judge:
                 self._stages[name] = world.steps
         self._holds = all(holds(world, condition) for condition in self._success)
         self._ever = self._ever or self._holds
-        goal = self._goal
-        still = not goal.released or all(
+        self._rest = self._rest + 1 if self._holds and self._is_still() else 0
+        self._note_mishaps(self._goal.manipulated)
+
+    def _is_still(self) -> bool:
+        """Whether all that is handled was let go and is at rest, where the goal asks for that."""
+        world, goal = self._world, self._goal
+        return not goal.released or all(
             not world.touching_gripper(id) and world.speed(id) < REST_SPEED for id in goal.manipulated
         )
-        self._rest = self._rest + 1 if self._holds and still else 0
-        self._note_mishaps(goal.manipulated)
 
     def _note_mishaps(self, handled: tuple[str, ...]) -> None:
         world = self._world

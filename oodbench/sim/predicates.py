@@ -59,12 +59,12 @@ def on(world: World, id: str, support: str) -> bool:
     measured at the lowest point of the object.
     """
     area = world.asset(support).support
-    if area is None:
+    if area is None or not world.touching(id, support):
         return False
     x, y, _ = world.in_frame(support, world.center(id))
     half = area.half or (0.0, 0.0)
     inside = x * x + y * y <= area.radius**2 if area.radius else abs(x) <= half[0] and abs(y) <= half[1]
-    if not inside or not world.touching(id, support):
+    if not inside:
         return False
     return abs(world.lowest_point(id) - world.position(support)[2] - area.height) <= CONTACT_GAP
 

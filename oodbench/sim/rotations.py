@@ -59,6 +59,7 @@ class LeastSquares:
     def __init__(self, joints: int, damping: float) -> None:
         self._damping = damping**2
         self._gram, self._shares = np.zeros((6, 6)), np.zeros(6)
+        self._diagonal = self._gram.reshape(-1)[::7]  # a view
         self._joints = joints
 
     def solve(self, jacobian: np.ndarray, wanted: np.ndarray) -> np.ndarray:
@@ -73,7 +74,7 @@ class LeastSquares:
         """
         step = np.zeros(self._joints)
         mujoco.mju_mulMatMatT(self._gram, jacobian, jacobian)
-        self._gram.flat[::7] += self._damping
+        self._diagonal += self._damping
         mujoco.mju_cholFactor(self._gram, 0.0)
         mujoco.mju_cholSolve(self._shares, self._gram, wanted)
         mujoco.mju_mulMatTVec(step, jacobian, self._shares)
