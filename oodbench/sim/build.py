@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import mujoco
 import numpy as np
@@ -79,16 +80,24 @@ def topology(scene: Scene) -> Topology:
 def build(key: Topology) -> Built:
     """Compile the model of a topology. It belongs to the caller, who may write to it."""
     robot_name, roles = key
-    robot = ROBOTS.get(robot_name)
     assets = {id: OBJECTS.get(name) for id, name in roles}
+    spec = _room_with(robot_name).copy()
+    for id, asset in assets.items():
+        shapes.add_object(spec, asset, id)
+    return _index(spec.compile(), ROBOTS.get(robot_name), assets)
+
+
+@lru_cache(maxsize=8)
+def _room_with(robot_name: str) -> mujoco.MjSpec:
+    """The room with a robot in it, to be copied. Compiled once, so that the copies' meshes need not be worked out."""
+    robot = ROBOTS.get(robot_name)
     spec = _room()
     mount = spec.worldbody.add_frame(pos=robot.base)
     spec.assets = robots.files(robot_name)
     mount.attach_body(robot_spec(robot_name).worldbody.first_body(), "robot/", "")
     spec.body("robot/" + robot.hand_body).add_camera(name="hand")
-    for id, asset in assets.items():
-        shapes.add_object(spec, asset, id)
-    return _index(spec.compile(), robot, assets)
+    spec.compile()
+    return spec
 
 
 def _room() -> mujoco.MjSpec:
