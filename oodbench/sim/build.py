@@ -89,14 +89,13 @@ def build(key: Topology) -> Built:
 
 @lru_cache(maxsize=8)
 def _room_with(robot_name: str) -> mujoco.MjSpec:
-    """The room with a robot in it, to be copied. Compiled once, so that the copies' meshes need not be worked out."""
+    """The room with a robot in it, to be copied."""
     robot = ROBOTS.get(robot_name)
     spec = _room()
     mount = spec.worldbody.add_frame(pos=robot.base)
     spec.assets = robots.files(robot_name)
     mount.attach_body(robot_spec(robot_name).worldbody.first_body(), "robot/", "")
     spec.body("robot/" + robot.hand_body).add_camera(name="hand")
-    spec.compile()
     return spec
 
 
