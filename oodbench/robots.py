@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from oodbench import paths, toml
 from oodbench.errors import AssetError
 from oodbench.registry import Registry
+from oodbench.scene import RGB
 
 MODEL = "robot.xml"
 MESHES = "*.stl"
@@ -34,7 +35,10 @@ class RobotAsset(BaseModel):
     gripper_body: str
     hand_body: str  # the body of the arm that carries the gripper
     base: tuple[float, float, float]  # of the base in the world frame (m)
-    vertices: int  # budget of the visual meshes
+    triangles: dict[str, int]  # of the visual meshes of each body
+    shell: RGB  # colour of most of the robot
+    dark: RGB  # of the parts that are dark at robosuite
+    colours: dict[str, RGB] = {}  # of bodies that have another
     joints: tuple[str, ...]
     stiffness: tuple[float, ...]  # position gain of each joint (N m / rad)
     damping: tuple[float, ...]  # velocity gain of each joint (N m s / rad)

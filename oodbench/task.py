@@ -43,10 +43,10 @@ CAMERAS = (
     Camera(
         name="image",
         mount="world",
-        position=(0.55, 0.0, 0.58),
-        target=(-0.14, 0.0, 0.09),
+        position=(0.63, 0.0, 0.8),
+        target=(-0.13, 0.0, 0.08),
         up=(0.0, 0.0, 1.0),
-        fovy=45.0,
+        fovy=41.0,
     ),
     Camera(
         name="wrist_image",
@@ -61,7 +61,7 @@ LIGHTS = Lights(
     ambient=(0.42, 0.42, 0.42),
     lamps=(
         Lamp(direction=(-0.3, 0.25, -1.0), diffuse=(0.48, 0.48, 0.48)),
-        Lamp(direction=(0.5, -0.6, -0.8), diffuse=(0.2, 0.2, 0.2), specular=(0.0, 0.0, 0.0), shadow=False),
+        Lamp(direction=(-0.6, -0.5, -0.6), diffuse=(0.2, 0.2, 0.2), specular=(0.0, 0.0, 0.0), shadow=False),
     ),
 )
 PANDA_HOME = (0.0, math.pi / 16, 0.0, -math.pi / 2 - math.pi / 3, 0.0, math.pi - 0.2, math.pi / 4)  # robosuite's

@@ -113,7 +113,7 @@ def _room() -> mujoco.MjSpec:
     spec.stat.center = (0, 0, 0)
     visual = spec.visual
     visual.map.znear, visual.map.zfar = 0.01, 20.0
-    visual.map.shadowclip, visual.map.shadowscale = 0.7, 0.9
+    visual.map.shadowclip, visual.map.shadowscale = 0.5, 0.9
     visual.headlight.active = 1
     world = spec.worldbody
     for name in SURFACES:
@@ -145,8 +145,8 @@ def _room() -> mujoco.MjSpec:
     world.add_geom(
         name="pedestal",
         type=box,
-        size=(0.13, 0.13, (PEDESTAL - FLOOR) / 2),
-        pos=(-0.615, 0, (PEDESTAL + FLOOR) / 2),
+        size=(0.15, 0.22, (PEDESTAL - FLOOR) / 2),
+        pos=(-0.605, 0, (PEDESTAL + FLOOR) / 2),
         rgba=(0.25, 0.26, 0.28, 1),
         **inert,
     )

@@ -7,6 +7,7 @@ For developers: `python -m oodbench.sim.lighten panda` writes assets/robots/pand
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import re
 import shutil
@@ -23,7 +24,13 @@ from oodbench.errors import AssetError
 from oodbench.robots import MODEL, ROBOTS, SOURCE, RobotAsset
 
 ROBOSUITE = "1.5.2"
-MIN_VERTICES = 60  # below this a mesh is not decimated any further
+DARK = 0.6  # parts whose colour is darker on average are the robot's dark ones, all others its shell
+GRID, CELLS = 0.001, 120  # on which visual meshes are closed: m a cell, or so many cells for what is smaller
+GAP = 0.003  # holes up to twice as wide are closed (m)
+SMALL = 0.012  # pieces of a shade smaller than a cube of this side, lamps and screws, get the other shade (m)
+MIN_TRIANGLES = 40
+SMOOTH = 2.0  # standard deviation of the blur that takes away the grid's steps (cells)
+VISUAL = 2  # their geom group
 COLLISION = "_collision.stl"
 HULL_VERTICES = 64  # of a collision mesh's convex hull
 TOOLS = ("mujoco", "trimesh", "fast-simplification", "scipy", "numpy")  # whose versions may change a vertex's last bit
@@ -88,10 +95,9 @@ def compose(robot: RobotAsset) -> tuple[str, dict[str, bytes]]:
     source = _robosuite_assets()
     arm = mujoco.MjSpec.from_file(str(source / "robots" / robot.arm / "robot.xml"))
     hand = mujoco.MjSpec.from_file(str(source / "grippers" / f"{robot.gripper}.xml"))
-    budget = robot.vertices / _count_vertices(arm, hand)
     meshes: dict[str, bytes] = {}
     for part, prefix in ((arm, ""), (hand, "gripper_")):
-        meshes.update(_lighten(part, budget, prefix))
+        meshes.update(_lighten(part, robot, prefix))
         for actuator in list(part.actuators):
             part.delete(actuator)
         for camera in list(part.cameras):
@@ -110,14 +116,6 @@ def compose(robot: RobotAsset) -> tuple[str, dict[str, bytes]]:
     return text, meshes
 
 
-def _count_vertices(*specs: mujoco.MjSpec) -> int:
-    total = 0
-    for item in specs:
-        visual = [geom for geom in item.geoms if _is_visual(geom)]
-        total += sum(len(_read_mesh(item, geom.meshname).vertices) for geom in visual)
-    return total
-
-
 def _is_visual(geom: Any) -> bool:
     return geom.type == mujoco.mjtGeom.mjGEOM_MESH and geom.contype == 0 and geom.conaffinity == 0
 
@@ -125,17 +123,14 @@ def _is_visual(geom: Any) -> bool:
 def _read_mesh(spec: mujoco.MjSpec, name: str) -> Any:
     import trimesh
 
-    path = Path(spec.modelfiledir) / (spec.meshdir or "") / spec.mesh(name).file
-    mesh: Any = trimesh.load(path, force="mesh", process=False)
-    mesh.merge_vertices(merge_norm=True, merge_tex=True)
-    return mesh
+    return trimesh.load(Path(spec.modelfiledir) / (spec.meshdir or "") / spec.mesh(name).file, force="mesh")
 
 
-def _lighten(spec: mujoco.MjSpec, budget: float, prefix: str) -> dict[str, bytes]:
-    """Replace the visual meshes of `spec` by decimated ones, one a body and colour. Returns mesh files by name."""
+def _lighten(spec: mujoco.MjSpec, robot: RobotAsset, prefix: str) -> dict[str, bytes]:
+    """Replace the visual meshes of `spec` by light ones, one a body and shade. Returns mesh files by name."""
     import trimesh
 
-    groups: dict[tuple[str, tuple[float, ...]], list[Any]] = defaultdict(list)
+    groups: dict[tuple[str, bool], list[Any]] = defaultdict(list)
     files: dict[str, bytes] = {}
     for geom in list(spec.geoms):
         if _is_visual(geom):
@@ -144,7 +139,7 @@ def _lighten(spec: mujoco.MjSpec, budget: float, prefix: str) -> dict[str, bytes
             pose = trimesh.transformations.quaternion_matrix(geom.quat / np.linalg.norm(geom.quat))
             pose[:3, 3] = geom.pos
             mesh.apply_transform(pose)
-            groups[geom.parent.name, tuple(np.round(rgba, 2))].append(mesh)
+            groups[geom.parent.name, bool(np.mean(rgba[:3]) < DARK)].append(mesh)
             spec.delete(geom)
     used = {geom.meshname for geom in spec.geoms if geom.meshname}
     for item in list(spec.meshes):
@@ -156,40 +151,118 @@ def _lighten(spec: mujoco.MjSpec, budget: float, prefix: str) -> dict[str, bytes
         files[item.file] = solid.convex_hull.export(file_type="stl")
     for material in list(spec.materials):
         spec.delete(material)
-    for index, ((body, rgba), parts) in enumerate(groups.items()):
-        name = f"{prefix}{body}_visual_{index}"
-        files[f"{name}.stl"] = _decimate(trimesh.util.concatenate(parts), budget).export(file_type="stl")
-        spec.add_mesh(name=name, file=f"{name}.stl", inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL)
-        spec.body(body).add_geom(
-            name=name,
-            type=mujoco.mjtGeom.mjGEOM_MESH,
-            meshname=name,
-            rgba=rgba,
-            contype=0,
-            conaffinity=0,
-            group=2,
-            mass=0,
-        )
+    for body in dict.fromkeys(body for body, _ in groups):
+        parts = {dark: trimesh.util.concatenate(groups[body, dark]) for dark in (False, True) if groups[body, dark]}
+        for dark, solid in _light(parts, robot.triangles[body]).items():
+            name = f"{prefix}{body}_{'dark' if dark else 'shell'}"
+            files[f"{name}.stl"] = solid.export(file_type="stl")
+            spec.add_mesh(name=name, file=f"{name}.stl", inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL)
+            spec.body(body).add_geom(
+                name=name,
+                type=mujoco.mjtGeom.mjGEOM_MESH,
+                meshname=name,
+                rgba=(*robot.colours.get(body, robot.dark if dark else robot.shell), 1.0),
+                contype=0,
+                conaffinity=0,
+                group=VISUAL,
+                mass=0,
+            )
     for geom in spec.geoms:
-        if not geom.name.endswith(tuple(f"_visual_{i}" for i in range(len(groups)))):
+        if geom.group != VISUAL:
             geom.group = 3
             geom.contype, geom.conaffinity = 1, 0  # touches the world, not itself
     return files
 
 
-def _decimate(mesh: Any, share: float) -> Any:
-    """The mesh with about `share` of its vertices, but not fewer than a recognisable few."""
+def _light(parts: dict[bool, Any], triangles: int) -> dict[bool, Any]:
+    """Closed meshes of about so many triangles altogether that look like `parts`, which have holes and insides.
+
+    What is inside of all parts is divided on a grid among them, whatever is nearest. The surfaces of these solids are
+    then made of fewer triangles; those of meshes that are not closed would come apart on the way.
+    """
+    import trimesh
+    from scipy import ndimage
+
+    points = {
+        dark: trimesh.remesh.subdivide_to_size(part.vertices, part.faces, 0.7 * GRID, max_iter=20)[0]
+        for dark, part in parts.items()
+    }
+    everything = np.concatenate(list(points.values()))
+    low, size = everything.min(axis=0), np.ptp(everything, axis=0)
+    grid = min(GRID, size.max() / CELLS)
+    corner, reach = low - 3 * GAP - 4 * grid, math.ceil(GAP / grid)
+    shape = tuple(np.ceil((size + 6 * GAP) / grid).astype(int) + 8)
+
+    def away(marked: np.ndarray) -> np.ndarray:
+        return ndimage.distance_transform_edt(~marked)
+
+    distances = {dark: np.full(shape, np.inf) for dark in (False, True)}
+    for dark, where in points.items():
+        marked = np.zeros(shape, bool)
+        marked[tuple(((where - corner) / grid).astype(int).T)] = True
+        distances[dark] = away(marked)
+    regions, _ = ndimage.label(np.minimum(*distances.values()) > reach)
+    solid = away(regions == regions[0, 0, 0]) > reach + 0.5
+    darkness = np.clip(distances[False] - distances[True], -10, 10)
+    is_dark = solid & (ndimage.gaussian_filter(darkness, 2.0) > 0)
+    for shade in (is_dark, solid & ~is_dark):  # what is small becomes part of what is around it
+        is_dark ^= shade & ~_large(shade, round((SMALL / grid) ** 3))
+    surfaces = {}
+    for dark, mine in ((False, solid & ~is_dark), (True, is_dark)):
+        if mine.any():
+            net, faces = _surface_net(ndimage.gaussian_filter(mine.astype(np.float32), SMOOTH))
+            surfaces[dark] = trimesh.Trimesh(corner + grid * (net + 0.5), faces, process=False)
+    area, made = sum(surface.area for surface in surfaces.values()), {}
+    for dark, surface in surfaces.items():
+        made[dark] = _fewer(surface, max(MIN_TRIANGLES, round(triangles * surface.area / area)))
+    return made
+
+
+def _fewer(mesh: Any, triangles: int) -> Any:
+    """The mesh with about so many triangles. Carefully at first: the more aggressive, the rougher it comes out."""
     import fast_simplification
     import trimesh
 
-    mesh.merge_vertices(merge_norm=True, merge_tex=True)
-    keep = max(share, MIN_VERTICES / max(len(mesh.vertices), 1))
-    if keep >= 1.0:
-        return mesh
-    points, faces = fast_simplification.simplify(
-        np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.int32), target_reduction=1.0 - keep
-    )
+    points, faces = np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.int32)
+    for aggressiveness in (3.0, 4.0, 5.0, 6.0, 7.0):
+        if len(faces) > triangles:
+            points, faces = fast_simplification.simplify(points, faces, target_count=triangles, agg=aggressiveness)
+            points, faces = points.astype(np.float32), faces.astype(np.int32)
     return trimesh.Trimesh(points, faces, process=False)
+
+
+def _large(solid: np.ndarray, cells: int) -> np.ndarray:
+    """The pieces of `solid` of at least so many cells."""
+    from scipy import ndimage
+
+    pieces, _ = ndimage.label(solid)
+    large = np.bincount(pieces.ravel()) >= cells
+    large[0] = False
+    return large[pieces]
+
+
+def _surface_net(field: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where a field on a grid crosses 0.5: points (n, 3), in cells, and triangles (m, 3) that face away from more."""
+    strides = np.array([field.shape[1] * field.shape[2], field.shape[2], 1])
+    flat, sums, counts, quads = field.ravel(), np.zeros((field.size, 3)), np.zeros(field.size), []
+    for axis, along in enumerate(np.eye(3, dtype=int)):
+        inside = np.moveaxis(field, axis, 0) > 0.5
+        crossing = np.moveaxis(np.argwhere(inside[1:] != inside[:-1]), 1, 0)
+        start = np.insert(crossing[1:], axis, crossing[0], axis=0).T  # the end of the edge with the lower index
+        here = start @ strides
+        a, b = flat[here], flat[here + strides[axis]]
+        point = start + ((0.5 - a) / (b - a))[:, None] * along
+        one, other = strides[(axis + 1) % 3], strides[(axis + 2) % 3]
+        around = np.stack([here, here - one, here - one - other, here - other], axis=1)  # the four cells at the edge
+        for cell in around.T:
+            np.add.at(sums, cell, point)
+            np.add.at(counts, cell, 1)
+        quads.append(np.where((a > b)[:, None], around, around[:, ::-1]))
+    used = np.flatnonzero(counts)
+    index = np.zeros(field.size, int)
+    index[used] = np.arange(len(used))
+    corners = index[np.concatenate(quads)]
+    return sums[used] / counts[used, None], np.concatenate([corners[:, [0, 1, 2]], corners[:, [0, 2, 3]]])
 
 
 def main() -> None:

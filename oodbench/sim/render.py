@@ -26,13 +26,21 @@ Kind = Literal["rgb", "depth", "segmentation"]
 
 @dataclass(frozen=True)
 class Quality:
-    """samples: antialiasing. shadow: size of the shadow map in pixels, 0 for no shadows. Reflections are always off."""
+    """How pictures are drawn. Reflections are always off.
+
+    Attributes:
+        samples: For antialiasing, 0 for none.
+        shadow: Size of the shadow map in pixels, 0 for no shadows.
+        quads: Into how many by how many quads a face of a box or plane is divided. One gives the same picture as more,
+            but for highlights, which are computed at the corners.
+    """
 
     samples: int
     shadow: int
+    quads: int = 1
 
 
-QUALITIES = {"fast": Quality(0, 0), "standard": Quality(0, 1024), "high": Quality(4, 4096)}
+QUALITIES = {"fast": Quality(0, 0), "standard": Quality(0, 512), "high": Quality(4, 4096, quads=4)}
 
 _gl: Any = None
 
@@ -183,6 +191,7 @@ class Renderer:
         model.vis.global_.offwidth = model.vis.global_.offheight = size
         model.vis.quality.offsamples = self.quality.samples
         model.vis.quality.shadowsize = self.quality.shadow or 1
+        model.vis.quality.numquads = self.quality.quads
         pictures = _pictures(scene)
         for name, picture in pictures.items():
             _fill(model, name, picture)
