@@ -43,10 +43,11 @@ class Built:
     model: mujoco.MjModel
     robot: RobotAsset
     assets: dict[str, ObjectAsset]  # by object id
+    index: dict[str, int]  # of an object among `assets`, by its id
     body: dict[str, int]  # by object id
     free: dict[str, int]  # first qpos of the free joint, by object id
     joint: dict[str, int]  # of drawers, buttons and knobs, by object id
-    owner: np.ndarray  # by geom: index of the object in `assets`, or one of the codes below
+    owner: np.ndarray  # by geom: index of the object, or one of the codes below
     corners: dict[str, np.ndarray]  # by object id: (n, 3) points that bound its collision shape, in its frame
     arm_qpos: np.ndarray
     arm_dof: np.ndarray
@@ -200,6 +201,7 @@ def _index(model: mujoco.MjModel, robot: RobotAsset, assets: dict[str, ObjectAss
         model=model,
         robot=robot,
         assets=assets,
+        index={id: index for index, id in enumerate(assets)},
         body=body,
         free={id: model.joint(id).qposadr[0] for id, asset in assets.items() if not asset.fixed},
         joint={id: model.joint(f"{id}/joint").id for id, asset in assets.items() if asset.joint},

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from oodbench.exact import norm
@@ -25,6 +25,11 @@ CONTACT_GAP = 0.012  # how far above a support the underside may be and still li
 def holds(world: World, condition: Condition) -> bool:
     """Whether a condition holds in the world now."""
     return function_of(condition.name)(world, *condition.args)
+
+
+def test_of(world: World, condition: Condition) -> Callable[[], bool]:
+    """What says whether a condition holds in the world, whenever it is called."""
+    return partial(function_of(condition.name), world, *condition.args)
 
 
 @cache

@@ -16,6 +16,14 @@ def of_site(data: mujoco.MjData, site: int) -> np.ndarray:
     return quat
 
 
+def of_turned_site(data: mujoco.MjData, site: int, turn: np.ndarray) -> np.ndarray:
+    """Orientation that a site has when it is turned by a rotation vector, (3,), of the world frame: (4,)."""
+    quat, own = of_site(data, site), np.zeros(3)
+    mujoco.mju_mulMatTVec3(own, data.site_xmat[site], turn)
+    mujoco.mju_quatIntegrate(quat, own, 1.0)
+    return quat
+
+
 def of_matrix(matrix: np.ndarray) -> np.ndarray:
     """The quaternion, (4,), of a rotation matrix, (9,) row by row."""
     quat = np.zeros(4)

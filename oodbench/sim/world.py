@@ -388,7 +388,7 @@ class World:
         return self._in_contact(index, LEFT_FINGER) and self._in_contact(index, RIGHT_FINGER)
 
     def _index(self, id: str) -> int:
-        return list(self.built.assets).index(id)
+        return self.built.index[id]
 
     def _in_contact(self, a: int, b: int) -> bool:
         if self._pairs is None:
