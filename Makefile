@@ -87,6 +87,7 @@ format: $(READY)
 # The pictures and tables in the documentation that are generated.
 docs: setup
 	$(BIN)/python -m oodbench.report.catalogue
+	$(BIN)/python -m oodbench.report.precision > docs/suites.md
 	$(BIN)/oodbench view banner --out docs/benchmark.jpg
 	for what in tasks objects textures; do $(BIN)/oodbench view $$what --out docs/$$what.jpg; done
 	$(BIN)/oodbench view $(SHOWN) --seed 1 --size 200 --out docs/some-shifts.jpg
@@ -94,7 +95,7 @@ docs: setup
 
 # The fairness proofs of every cell: docs/audit.md. About ten minutes on 2 cores; without the limit twice as long.
 audit: setup
-	$(BIN)/oodbench audit --suite full-1 --limit 2 --run runs/audit-full-1 --out docs/audit.md
+	$(BIN)/oodbench audit --suite full-2 --limit 2 --run runs/audit-full-2 --out docs/audit.md
 
 # The leaderboard's picture in the README, by a browser.
 docs/leaderboard.png: leaderboard browser
@@ -102,15 +103,15 @@ docs/leaderboard.png: leaderboard browser
 
 # The controls' entries on the leaderboard, and docs/controls.md from them. About an hour of one core.
 controls: setup
-	for suite in core-1 think-1; do for policy in $(CONTROLS); do \
+	for suite in core-2 think-2; do for policy in $(CONTROLS); do \
 	  $(BIN)/oodbench run $$suite --policy $$policy --out runs/board/$$suite/$$policy && \
 	  $(BIN)/oodbench submit runs/board/$$suite/$$policy --info leaderboard/about/$$policy.toml && \
 	  $(BIN)/oodbench leaderboard admit leaderboard/entries/$$policy/$$suite || exit 1; done; done
-	for policy in expert expert-blind; do $(BIN)/oodbench run language-1 --policy $$policy --limit 4 --out runs/language-1/$$policy; done
+	for policy in expert expert-blind; do $(BIN)/oodbench run language-2 --policy $$policy --limit 4 --out runs/language-2/$$policy; done
 	echo 'Regenerate with `make controls`.' > docs/controls.md
-	for suite in core-1 think-1; do echo >> docs/controls.md; \
+	for suite in core-2 think-2; do echo >> docs/controls.md; \
 	  $(BIN)/oodbench report $(CONTROLS:%=leaderboard/entries/%/$$suite) --format markdown >> docs/controls.md; done
-	echo >> docs/controls.md; $(BIN)/oodbench report runs/language-1/expert runs/language-1/expert-blind --format markdown >> docs/controls.md
+	echo >> docs/controls.md; $(BIN)/oodbench report runs/language-2/expert runs/language-2/expert-blind --format markdown >> docs/controls.md
 
 clean:
 	rm -rf $(VENV) .venv-lerobot .venv-wheel runs .pytest_cache .mypy_cache .ruff_cache

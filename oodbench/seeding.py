@@ -15,7 +15,7 @@ def derive(*key: str | int) -> int:
 
 
 def generator(*key: str | int) -> np.random.Generator:
-    """The random stream named `key`, e.g. ``generator("core-1", "put-on", 7, "layout")``.
+    """The random stream named `key`, e.g. ``generator("core-2", "put-on", 7, "layout")``.
 
     Streams of different names are independent, so that a new shift, task or worker never moves another draw.
     PCG64's bits are kept by NEP 19; the methods used here (random, uniform, integers, permutation, choice, normal and

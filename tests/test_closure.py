@@ -19,7 +19,7 @@ from oodbench.sim.world import World
 from oodbench.suite import SUITES, Suite
 from oodbench.task import TASKS
 
-RELEASED = ("core-1", "full-1", "think-1", "language-1", "sensor-1", "physical-1", "compound-1", "blindvla-13", "quick",
+RELEASED = ("core-2", "full-2", "think-2", "language-2", "sensor-2", "physical-2", "compound-2", "blindvla-13", "quick",
             "smoke")  # fmt: skip
 
 

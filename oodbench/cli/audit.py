@@ -11,15 +11,15 @@ import typer
 
 
 def audit(
-    suite: Annotated[str, typer.Option(help="a suite, or the path of its TOML file")] = "full-1",
-    limit: Annotated[int | None, typer.Option(min=1, help="at most so many episodes a cell")] = None,
+    suite: Annotated[str, typer.Option(help="a suite, or the path of its TOML file")] = "full-2",
+    limit: Annotated[int | None, typer.Option(min=1, help="at most so many episodes a shifted cell")] = None,
     run: Annotated[Path | None, typer.Option(help="folder of the expert's run (default: runs/audit-<suite>)")] = None,
     out: Annotated[Path | None, typer.Option(help="Markdown file to write the table to")] = None,
     quiet: Annotated[bool, typer.Option(help="show no progress")] = False,
 ) -> None:
     """Prove that every cell can be solved, is visible, touches only what it declares, and asks for what it scores.
 
-    Exit code 1 when a row fails. Example: oodbench audit --suite full-1 --out docs/audit.md
+    Exit code 1 when a row fails. Example: oodbench audit --suite full-2 --out docs/audit.md
     """
     from rich.console import Console
     from rich.markdown import Markdown

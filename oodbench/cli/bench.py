@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 ROWS = {
-    "reset": "reset, mean over a seed of core-1",
+    "reset": "reset, mean over episodes of core-2 in their order",
     "reset_new": "reset, other objects",
     "step": "control step, no camera",
     "frame": "one frame",

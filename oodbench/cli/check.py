@@ -13,7 +13,7 @@ import typer
 def baseline(
     policy: Annotated[str, typer.Argument(help="as for `run`")],
     out: Annotated[Path, typer.Option(help="the file to commit")] = Path("baseline.json"),
-    suite: Annotated[str, typer.Option(help="whose cells are played")] = "core-1",
+    suite: Annotated[str, typer.Option(help="whose cells are played")] = "core-2",
     task: Annotated[list[str] | None, typer.Option(help="only these tasks (patterns)")] = None,
     shift: Annotated[list[str] | None, typer.Option(help="only these shifts (patterns)")] = None,
     margin: Annotated[float, typer.Option(help="the drop of mean success that must not be passed, in points")] = 10.0,

@@ -18,7 +18,7 @@ def compare(
 ) -> None:
     """Compare two runs in the same scenes: by axis and shift, and how the one fails where the other does not.
 
-    Example: oodbench compare runs/core-1/aligned runs/core-1/default --videos 3
+    Example: oodbench compare runs/core-2/aligned runs/core-2/default --videos 3
     """
     from rich.console import Console
 

@@ -26,7 +26,7 @@ def submit(
 ) -> None:
     """Make a leaderboard entry of a run: its episodes, what it was made with, and the actions of every episode.
 
-    Example: oodbench submit runs/core-1/mine --info mine.toml
+    Example: oodbench submit runs/core-2/mine --info mine.toml
     """
     from rich.console import Console
 
@@ -65,7 +65,7 @@ def validate_(
     They are drawn anew each time, but for entries that are admitted. Exit codes: 0 all stand, 1 some are refused (and
     why), 2 usage.
 
-    Example: oodbench leaderboard validate leaderboard/entries/mine/core-1 --replays 24
+    Example: oodbench leaderboard validate leaderboard/entries/mine/core-2 --replays 24
     """
     sys.exit(1 if any(check.refused for check in _checked(entries, root, replays, salt)) else 0)
 
@@ -85,7 +85,7 @@ def admit(
     Run it on what was handed in, after it can no longer be changed. Exit codes: 0 admitted, 1 some were refused (and
     why), 2 usage.
 
-    Example: oodbench leaderboard admit leaderboard/entries/mine/core-1
+    Example: oodbench leaderboard admit leaderboard/entries/mine/core-2
     """
     from rich.console import Console
 

@@ -78,7 +78,16 @@ def _shifts() -> list[Row]:
 def _suites() -> list[Row]:
     from oodbench.suite import SUITES
 
-    return [{"suite": s.name, "version": s.version, "episodes": len(s.plan()), "what": s.summary} for s in SUITES]
+    return [
+        {
+            "suite": s.name,
+            "version": s.version,
+            "scenes a task": s.scene_count,
+            "episodes": len(s.plan()),
+            "what": s.summary,
+        }
+        for s in SUITES
+    ]
 
 
 def _pools() -> list[Row]:

@@ -19,7 +19,7 @@ def real(
 ) -> None:
     """Compare simulated with real success rates: mean maximum rank violation (SimplerEnv) and Pearson's r.
 
-    Example: oodbench real scores.csv, with lines such as runs/core-1/aligned,0.62 under the header run,real
+    Example: oodbench real scores.csv, with lines such as runs/core-2/aligned,0.62 under the header run,real
     """
     from oodbench.errors import SpecError
     from oodbench.stats.real import agreement

@@ -27,7 +27,7 @@ def report(
     a paper: a LaTeX table with a methods paragraph, long CSV, citations, figures.
 
     Examples: oodbench report runs/demo/expert runs/demo/random --out report.html;
-    oodbench report runs/core-1/* --format latex --out table.tex
+    oodbench report runs/core-2/* --format latex --out table.tex
     """
     from rich.console import Console
 

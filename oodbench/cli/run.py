@@ -23,7 +23,7 @@ def run(
         bool, typer.Option("--own", help="the run is mine: task files that it names by their paths may be read")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="run folder; the same one again goes on with it")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="at most so many episodes a cell")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="at most so many episodes a shifted cell")] = None,
     task: Annotated[list[str] | None, typer.Option(help="only these tasks (patterns)")] = None,
     shift: Annotated[list[str] | None, typer.Option(help="only these shifts (patterns), or specs like a@3+b@2")] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="processes (default: one a core; 0: in this one)")] = None,

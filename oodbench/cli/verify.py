@@ -29,8 +29,8 @@ def verify(
 
     Exit codes: 0 all are the same bits or the same episode, 1 something differs (it is named), 2 usage.
 
-    Examples: oodbench verify runs/core-1/expert --sample 50
-    oodbench verify runs/core-1/mine --policy mine.py:MyPolicy --aa
+    Examples: oodbench verify runs/core-2/expert --sample 50
+    oodbench verify runs/core-2/mine --policy mine.py:MyPolicy --aa
     """
     from rich.console import Console
     from rich.markup import escape

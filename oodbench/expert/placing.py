@@ -28,6 +28,7 @@ BESIDE = 0.03  # or such that they are over the top of what is tall when this mu
 START = 0.15  # share of the action range with which a movement begins
 RAMP = 0.10  # over which height, or way aside, one movement fades into the next (m)
 DESCENT = 0.4  # how much faster a descent may be that is over its end
+AHEAD = 0.12  # what rolls is met where it will be then (s)
 AWAY = 0.12  # the hand leaves what it put down until it is so far from it (m)
 
 
@@ -37,7 +38,14 @@ def put_on(expert: Expert, item: str, support: str) -> np.ndarray:
     area = expert.world.asset(support).support
     assert area is not None, f"{support} has no support"
     done = expert.holds("on", item, support)
-    return place(expert, item, expert.above(support, area.height), (support,), done, exact=_share_of(area.radius or min(area.half)))
+    return place(
+        expert,
+        item,
+        expert.above(support, area.height),
+        (support,),
+        done,
+        exact=_share_of(area.radius or min(area.half)),
+    )
 
 
 @skill("inside")
@@ -121,8 +129,7 @@ def let_go(expert: Expert, item: str, level: float = 0.0) -> np.ndarray:
         level: Height that it is let go over at least (m).
     """
     world = expert.world
-    full = world.built.robot.opening
-    free = _clamp((opening(expert) / full - 0.5) / 0.4) * (0.4 if world.touching_gripper(item) else 1.0)
+    free = 0.0 if world.held(item) else _open_share(expert) * (0.4 if world.touching_gripper(item) else 1.0)
     x, y, z = expert.grasp_point(item)
     up = norm(world.grip_position - np.array([x, y, max(z, level)]))
     rise = np.array([0.0, 0.0, max(AWAY - up, 0.0)])
@@ -133,24 +140,26 @@ def take(expert: Expert, item: str) -> np.ndarray:
     """Come down on `item` with open fingers, and close them on it."""
     world, asset = expert.world, expert.world.asset(item)
     grasp, yaw = expert.grasp_point(item), expert.grasp_yaw(item)
+    grasp = grasp + AHEAD * world.velocity(item) * np.array([1.0, 1.0, 0.0])
     here = expert.heading()
     off = here - grasp
     aside, height = norm(off[:2]), float(off[2])
     turn = abs(turn_between(expert.yaw(), yaw))
     width = asset.grasp.width if asset.grasp else asset.joint.handle_width if asset.joint else 0.03
     gap, full = opening(expert), world.built.robot.opening
+    tall = expert.highest_point(item) + FINGERTIP - grasp[2]
     exact = min(max((full - width) / 2 - 0.008, EXACT), 0.014)
-    near, low = (KEPT, KEPT) if gap < 0.85 * full else (exact + 0.006, DOWN)
+    down = min(max(0.4 * (tall - FINGERTIP), DOWN), KEPT)  # what is tall is held a little higher as well
+    near, low = (KEPT, max(KEPT, down)) if gap < 0.85 * full else (exact + 0.006, down)
     missed = gap < width - 0.008
     if aside < near and -low < height < low and turn < 0.25 and not missed:
         return expert.toward(grasp, yaw, CLOSE, CAREFUL)
     narrow = _clamp((min(width + 0.02, 0.95 * full) - gap) / 0.02)
     missing = max(aside - exact, 0.0) + TURN_REACH * max(turn - TURNED, 0.0) + 0.03 * narrow
-    tall = expert.highest_point(item) + FINGERTIP - grasp[2]
     clear = max(HOVER, tall, expert.clear_height(item) + 0.02 - grasp[2])
     over = min(max(SLOPE, tall / BESIDE) * missing, clear)
     point = np.array([grasp[0], grasp[1], grasp[2] + over])
-    return _over(expert, point, yaw, OPEN, FAST, over)
+    return _over(expert, point, yaw, OPEN, FAST, over, _open_share(expert))
 
 
 def has(expert: Expert, item: str) -> bool:
@@ -182,20 +191,27 @@ def free_spot(expert: Expert, item: str, container: str) -> np.ndarray:
     return spot
 
 
-def _over(expert: Expert, point: np.ndarray, yaw: float, grip: float, speed: float, climb: float) -> np.ndarray:
+def _over(
+    expert: Expert, point: np.ndarray, yaw: float, grip: float, speed: float, climb: float, free: float = 1.0
+) -> np.ndarray:
     """Towards `point`: aside as far as the hand is high enough, and down as far as it is over it.
 
-    climb: how much of a climb it can be (m); most of it comes before the way aside.
+    climb: how much of a climb it can be (m); most of it comes before the way aside. free: share of the speed aside.
     """
     way = point - expert.heading()
-    aside = _clamp(1.1 - way[2] / min(max(1.05 * climb, 0.02), RAMP))
-    down = 0.05 + DESCENT * _clamp(1.0 - norm(way[:2]) / RAMP)
-    return expert.toward(point, yaw, grip, speed, aside=aside, down=down)
+    aside = free * _clamp(1.1 - way[2] / min(max(1.05 * climb, 0.02), RAMP))
+    over = _clamp(1.0 - norm(way[:2]) / RAMP)
+    return expert.toward(point, yaw, grip, speed, aside=aside, down=0.05 + DESCENT * over * over)
+
+
+def _open_share(expert: Expert) -> float:
+    """How open the fingers are, such that they can leave what was between them: from 0 to 1."""
+    return _clamp((opening(expert) / expert.world.built.robot.opening - 0.5) / 0.4)
 
 
 def _starting(height: float) -> float:
     """Speed limit of a movement that began on the table: the higher, the faster."""
-    return min(FAST, START + 15.0 * max(height, 0.0))
+    return min(FAST, START + 20.0 * max(height, 0.0))
 
 
 def _share_of(radius: float) -> float:

@@ -22,7 +22,7 @@ from oodbench.leaderboard.admit import film_name
 from oodbench.leaderboard.entry import Entry
 from oodbench.leaderboard.validate import Checked, scene_of
 from oodbench.outputs import replacing
-from oodbench.report import html, paper, summary
+from oodbench.report import html, paper, precision, summary
 from oodbench.report.overview import KINDS, Row, Standing, headline, ordered, row_of, row_of_method, standing
 from oodbench.report.summary import RunSummary, suite_name
 from oodbench.run import files
@@ -252,11 +252,14 @@ def _suite(board: Board, out: Path, *, pictures: bool) -> None:
         sheets.suite(board.suite).save(out / "suites" / sheet, quality=82)
     (out / "data" / f"{board.name}.json").write_text(json.dumps(_portable_json(runs), indent=1), encoding="utf-8")
     (out / "data" / f"{board.name}.csv").write_text(paper.long_csv(runs), encoding="utf-8")
-    cells = [(cell.setting, cell.tasks, cell.shifts, cell.severities, cell.episodes) for cell in board.suite.cells]
+    cells = [
+        (cell.setting, cell.tasks, cell.shifts, cell.severities, cell.episodes or board.suite.scene_count)
+        for cell in board.suite.cells
+    ]
     _write(
         out / "suites" / f"{board.name}.html", "suite.html.j2", up="../", title=suite_name(runs[0].info), board=board,
         suite=board.suite, cells=cells, episodes=len(board.suite.plan()), sheet=sheet, methods=paper.methods(runs),
-        bibtex=paper.bibtex(runs),
+        bibtex=paper.bibtex(runs), design=precision.design(board.suite),
     )  # fmt: skip
     if board.order:
         _write(

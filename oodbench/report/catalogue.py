@@ -141,8 +141,10 @@ def _suites() -> list[str]:
     for suite in _shipped(SUITES):
         plan = suite.plan()
         cells = len({(e.task, str(e.shift)) for e in plan})
-        rows.append((f"`{suite.name}`", suite.summary, str(len({e.task for e in plan})), str(cells), str(len(plan))))
-    return _table(("suite", "what for", "tasks", "cells", "episodes"), rows)
+        counts = (len({e.task for e in plan}), suite.scene_count, cells, len(plan))
+        rows.append((f"`{suite.name}`", suite.summary, *map(str, counts)))
+    note = "How surely they measure, and why so many scenes: [suites](suites.md)."
+    return [*_table(("suite", "what for", "tasks", "scenes a task", "cells", "episodes"), rows), "", note]
 
 
 def _assets() -> list[str]:

@@ -16,7 +16,8 @@ from oodbench.report.summary import FAILURES, RunSummary, axis_order, load, perc
 from oodbench.run.columns import Episodes, episode_codes
 from oodbench.run.folder import short
 from oodbench.run.info import value_at
-from oodbench.stats.clustered import by_scene, clustered_mean, paired_scenes, sign_flip
+from oodbench.stats.blocks import by_scene, gap_weights, shares
+from oodbench.stats.clustered import ClusteredMean, clustered_mean, sign_flip
 from oodbench.stats.discordant import mcnemar
 from oodbench.stats.multiple import holm
 from oodbench.stats.paired import PairedDifference, difference, pair
@@ -36,7 +37,7 @@ OUTCOMES = ("success", *reversed(FAILURES))  # from best to worst, by how far an
 class Row:
     """A group of cells: all shifted ones, an axis, or a shift; or "gap", in-distribution minus shifted success.
 
-    a, b: the mean over tasks of the mean over scenes, of the pairs, so that `found` is their difference. p: adjusted
+    a, b: the mean over tasks, of the pairs, so that `found` is their difference. p: adjusted
     over the shifts by Holm's method where `what` is a shift. detectable: the difference that so many scenes would have
     shown with a power of 80 %; None without an interval.
     """
@@ -157,25 +158,27 @@ def _rows(one: Episodes, other: Episodes) -> list[Row]:
 
 
 def _mean(episodes: Episodes, mask: np.ndarray) -> float:
-    found = clustered_mean(by_scene(episodes.scene_codes[mask], episodes.success[mask]))
+    found = clustered_mean(by_scene(episodes.scene_codes[mask], episodes.cell_codes[mask], episodes.success[mask]))
     assert found is not None
     return found.value
 
 
 def _gap(one: Episodes, other: Episodes) -> Row | None:
     """The difference of the two in-distribution - shifted gaps, in the scenes that have both."""
-    plain = one.axis.is_("id")
+    weights = gap_weights(one.scene_codes, one.axis.is_("id"), one.shifted)
+    rows = weights != 0
+    scene, cell = one.scene_codes[rows], one.cell_codes[rows]
 
-    def gaps(success: np.ndarray) -> dict[int, np.ndarray]:
-        paired = paired_scenes(*((one.scene_codes[mask], success[mask]) for mask in (plain, one.shifted)))
-        return {task: both[:, 0] - both[:, 1] for task, both in paired.items()}
+    def gap(success: np.ndarray) -> ClusteredMean | None:
+        return clustered_mean(by_scene(scene, cell, success[rows], weights[rows]))
 
-    values = gaps(one.success.astype(np.int64) - other.success)
-    mean, a, b = (clustered_mean(found) for found in (values, gaps(one.success), gaps(other.success)))
+    apart = one.success.astype(np.int64) - other.success
+    mean, a, b = (gap(success) for success in (apart, one.success, other.success))
     if mean is None or a is None or b is None:
         return None
+    flipped = sign_flip(shares(scene, apart[rows], weights[rows]))
     pairs = len(one) - int(one.axis.is_("control").sum())
-    found = PairedDifference(mean.value, mean.interval, sign_flip(values), mean.scenes, pairs, 0, 0)
+    found = PairedDifference(mean.value, mean.interval, flipped, mean.scenes, pairs, 0, 0)
     return Row("gap", "gap", a.value, b.value, found, found.p, _detectable(found))
 
 

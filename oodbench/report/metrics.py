@@ -13,7 +13,8 @@ from oodbench.registry import Registry
 from oodbench.report.sections import Lines, report_section
 from oodbench.run.columns import Episodes
 from oodbench.run.records import AXES
-from oodbench.stats.clustered import ClusteredMean, by_scene, clustered_mean
+from oodbench.stats.blocks import by_scene
+from oodbench.stats.clustered import ClusteredMean, clustered_mean
 
 if TYPE_CHECKING:
     from oodbench.report.summary import RunSummary
@@ -53,8 +54,8 @@ def metric(title: str) -> Callable[[Compute], Compute]:
     """Register the decorated function as a metric, under its name with hyphens for underscores.
 
     It is given `Episodes` (oodbench/run/columns.py), those of one axis that ended without an error, and returns a
-    number for each, (episodes,), NaN where an episode has none; the report takes the mean over tasks of the mean over
-    scenes with a 95 % interval whose unit is the scene. Or it returns a `ClusteredMean` of its own, or None.
+    number for each, (episodes,), NaN where an episode has none; the report takes the mean over tasks with
+    a 95 % interval whose unit is the scene. Or it returns a `ClusteredMean` of its own, or None.
 
     Args:
         title: For the head of tables, with the unit: "steps to success".
@@ -98,14 +99,14 @@ def _found(item: Metric, episodes: Episodes) -> Found:
     if values.shape != (len(episodes),):
         raise SpecError(f"metric {item.name!r}: gives shape {values.shape} for {len(episodes)} episodes")
     there = np.isfinite(values)
-    return Found(clustered_mean(by_scene(episodes.scene_codes[there], values[there])), int(there.sum()))
+    found = clustered_mean(by_scene(episodes.scene_codes[there], episodes.cell_codes[there], values[there]))
+    return Found(found, int(there.sum()))
 
 
 @report_section(
     "metrics",
     "Metrics",
-    "The mean over tasks of the mean over scenes, with a 95 % interval whose unit is the scene, and the episodes that "
-    "have the number.",
+    "The mean over tasks, with a 95 % interval whose unit is the scene, and the episodes that have the number.",
 )
 def lines(runs: Sequence[RunSummary]) -> Lines:
     """A row a policy and metric, a column an axis."""

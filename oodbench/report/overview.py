@@ -12,7 +12,8 @@ from oodbench.report.summary import RunSummary, Score
 from oodbench.report.tables import think_rows
 from oodbench.run.columns import Episodes, episode_codes
 from oodbench.run.records import PLAIN
-from oodbench.stats.clustered import FEWEST, ClusteredMean, by_scene, scene_codes
+from oodbench.stats.blocks import by_scene
+from oodbench.stats.clustered import FEWEST, ClusteredMean, scene_codes
 from oodbench.stats.methods import method_mean
 from oodbench.stats.ranks import Ranking, rank
 from oodbench.stats.rates import Rate
@@ -82,7 +83,10 @@ def row_of_method(name: str, runs: Sequence[RunSummary]) -> Row:
     """Of the checkpoints of one method, a training seed each, on the same suite."""
 
     def score(of: list[Score], masks: list[np.ndarray]) -> Score:
-        scenes = [by_scene(r.episodes.scene_codes[m], r.episodes.success[m]) for r, m in zip(runs, masks, strict=True)]
+        scenes = [
+            by_scene(r.episodes.scene_codes[m], r.episodes.cell_codes[m], r.episodes.success[m])
+            for r, m in zip(runs, masks, strict=True)
+        ]
         found = method_mean([_named(r, one) for r, one in zip(runs, scenes, strict=True)])
         return Score(found.value, found.interval, min(s.scenes for s in of), sum((s.rate for s in of), Rate(0, 0)))
 
@@ -108,7 +112,7 @@ def row_of_method(name: str, runs: Sequence[RunSummary]) -> Row:
     worst = min(able, key=lambda s: shifts[s].value or 0.0) if able else None
     return Row(
         name=name, kind="method", score=score([run.score(headline(run)) for run in runs], masks), axes=axes,
-        shifts=shifts, gap=mean([{t: both[:, 0] - both[:, 1] for t, both in run.paired.items()} for run in runs]),
+        shifts=shifts, gap=mean([run.gaps for run in runs]),
         area=mean([run.areas for run in runs]),
         worst=(worst, shifts[worst]) if worst else None,
         episodes=sum(len(run.episodes) for run in runs), errors=sum(run.errors for run in runs), seeds=len(runs),
@@ -158,7 +162,7 @@ def standing(runs: Sequence[RunSummary]) -> Standing | None:
         if not _same_scenes(whole[0].episodes, e):
             return None
         task = e.task.coded(whole[0].episodes.task.names)
-        means = by_scene(scene_codes(task[mask], e.seed[mask]), e.success[mask])
+        means = by_scene(scene_codes(task[mask], e.seed[mask]), e.cell_codes[mask], e.success[mask])
         first = first or means
         columns.append(means)
     sizes = [len(scenes) for scenes in first.values()]

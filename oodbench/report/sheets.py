@@ -86,14 +86,14 @@ def suite(chosen: Suite, size: int = 144) -> Image.Image:
 
 
 def banner(size: int = 168) -> Image.Image:
-    """The benchmark at a glance: a row of tasks, and a row an axis of the shifts of core-1 at their worst."""
+    """The benchmark at a glance: a row of tasks, and a row an axis of the shifts of core-2 at their worst."""
     world, families = World("high"), [task for task in TASKS if task.concept is None]
     row = []
     for task in families[:BANNER]:
         world.reset(task.sample(1))
         row.append((_picture(world, "image", size), f"{task.name}\n{world.scene.instruction.text}"))
     rows = [row]
-    names = list(dict.fromkeys(e.shift.name for e in SUITES.get("core-1").plan(limit=1)))
+    names = list(dict.fromkeys(e.shift.name for e in SUITES.get("core-2").plan(limit=1)))
     for axis in ("semantic", "visual", "execution"):
         row = []
         for turn, name in enumerate([n for n in names if n.startswith(f"{axis}.")][:BANNER]):

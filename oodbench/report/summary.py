@@ -16,17 +16,12 @@ from oodbench.run import columns
 from oodbench.run.columns import Episodes
 from oodbench.run.info import RunInfo, read_info
 from oodbench.run.records import AXES, COMPRESSED, PLAIN
-from oodbench.stats.clustered import (
-    ClusteredMean,
-    by_scene,
-    clustered_mean,
-    clustered_rate,
-    design_effect,
-    paired_scenes,
-)
+from oodbench.stats import blocks
+from oodbench.stats.blocks import by_scene
+from oodbench.stats.clustered import ClusteredMean, clustered_mean
 from oodbench.stats.rates import Interval, Rate
 from oodbench.stats.retention import retention
-from oodbench.stats.severity import Curve, curve, trapezoid
+from oodbench.stats.severity import Curve, curve, trapezoid_weights
 
 FAILURES = (  # in the order in which an episode gets that far
     "never-reached",
@@ -39,8 +34,8 @@ FAILURES = (  # in the order in which an episode gets that far
     "timeout",
 )
 SCORE_NOTE = (
-    "The mean over tasks of the mean over scenes; the scene is the unit of the interval, since all cells of a seed "
-    "start from it (none under 10 scenes, not counting all but one of the tasks)."
+    "The mean over tasks; the scene is the unit of the interval, since all cells of a seed start from it (none under "
+    "10 scenes, not counting all but one of the tasks)."
 )
 OUTCOMES = ("success", *FAILURES, "error")
 MANY = 1000  # scenes, beyond which fewer bootstrap samples do
@@ -49,13 +44,15 @@ Cell = tuple[str, str, float]
 
 @dataclass(frozen=True)
 class Score:
-    """Success over several cells: the mean over tasks of the mean over scenes, with an interval whose unit is the
-    scene, since all cells of a seed share it; None where there are too few scenes. rate: of all episodes, pooled."""
+    """Success over several cells: the mean over tasks, with an interval whose unit is the scene, since all cells of a
+    seed share it; None where there are too few scenes. rate: of all episodes, pooled. design_effect: episodes for each
+    one that is worth as much as an independent one (`blocks.design_effect`)."""
 
     value: float | None
     interval: Interval | None
     scenes: int
     rate: Rate
+    design_effect: float | None = None
 
     @property
     def n(self) -> int:
@@ -65,7 +62,7 @@ class Score:
 @dataclass(frozen=True)
 class ShiftSummary:
     """levels: severity -> rate over all tasks that have the shift, their in-distribution rate at 0. curve: from the
-    scenes that were played at all levels; None without two of them a task. score: over all severities."""
+    tasks that were played at all levels; None without two scenes a task. score: over all severities."""
 
     name: str
     axis: str
@@ -104,10 +101,11 @@ class RunSummary:
         """Of the episodes that the mask lets through."""
         e, scored = self.episodes, mask & self.episodes.scored
         rate = e.rate(mask)
-        found = clustered_rate(by_scene(e.scene_codes[scored], e.success[scored]), rate.n, confidence)
+        found = blocks.rate(e.scene_codes[scored], e.cell_codes[scored], e.success[scored], confidence=confidence)
         if found is None:
             return Score(None, None, 0, rate)
-        return Score(found.value, found.interval, found.scenes, rate)
+        mean, effect = found
+        return Score(mean.value, mean.interval, mean.scenes, rate, effect)
 
     @cached_property
     def axes(self) -> dict[str, Score]:
@@ -149,60 +147,82 @@ class RunSummary:
             found.append(ShiftSummary(name, axis, self.score(mask), levels, self._curve(mask | plain, levels)))
         return {shift.name: shift for shift in sorted(found, key=lambda s: (axis_order(s.axis), s.name))}
 
-    def _ladder(self, mask: np.ndarray, levels: Iterable[float]) -> tuple[np.ndarray, np.ndarray]:
-        """(scene codes, (scenes, levels) outcomes) of the scenes that were played at all levels, without an error."""
-        e, at = self.episodes, np.array(sorted(levels))
-        rows = np.flatnonzero(mask & e.scored)
-        scenes, inverse = np.unique(e.scene_codes[rows], return_inverse=True)
-        outcome = np.full((len(scenes), len(at)), np.nan)
-        outcome[inverse, np.searchsorted(at, e.severity[rows])] = e.success[rows]
-        whole = ~np.isnan(outcome).any(1)
-        return scenes[whole], outcome[whole]
-
     def _curve(self, mask: np.ndarray, levels: dict[float, Rate]) -> Curve | None:
+        """Over the tasks that were played at all levels."""
         if len(levels) < 2 or 0.0 not in levels:
             return None
-        scenes, outcome = self._ladder(mask, levels)
-        groups = by_scene(scenes, np.arange(len(scenes)))
-        if not groups or min(map(len, groups.values())) < 2:
+        e, mask = self.episodes, mask & self.episodes.scored
+        at = [mask & (e.severity == level) for level in sorted(levels)]
+        whole = set.intersection(*({int(t) for t in np.unique(e.task.codes[rows])} for rows in at))
+        mask = mask & np.isin(e.task.codes, list(whole))
+        at, scenes = [rows & mask for rows in at], np.unique(e.scene_codes[mask])
+        found = [by_scene(e.scene_codes[rows], e.cell_codes[rows], e.success[rows], among=scenes) for rows in at]
+        if not whole or min(map(len, found[0].values())) < 2:
             return None
-        rows = {str(task): outcome[places.astype(int)] for task, places in groups.items()}
-        return curve(sorted(levels), rows, resamples=4000 if len(scenes) < MANY else 1000)
+        values = {str(task): np.stack([level[task] for level in found], axis=1) for task in sorted(whole)}
+        many = 4000 if len(scenes) < MANY else 1000
+        return curve(sorted(levels), values, resamples=many, episodes=[int(rows.sum()) for rows in at])
+
+    @cached_property
+    def _area_weights(self) -> np.ndarray:
+        """Of each episode, in the mean over its task's shifts of the areas under their curves; 0 for the others."""
+        e = self.episodes
+        cells = {
+            (e.task.at(rows[0]), shift, level): rows[e.scored[rows]] for (_, shift, level), rows in self.cells.items()
+        }
+        weights = np.zeros(len(e))
+        for task in self.tasks:
+            ladders = []
+            for shift in self.shifts.values():
+                levels = sorted(shift.levels)
+                rows = [cells.get((task, shift.name if level else "none", level), np.zeros(0, int)) for level in levels]
+                if shift.axis not in PLAIN and len(levels) > 1 and not levels[0] and all(map(len, rows)):
+                    ladders.append(list(zip(trapezoid_weights(levels).tolist(), rows, strict=True)))
+            for weight, rows in (step for ladder in ladders for step in ladder):
+                weights[rows] += weight / len(rows) / len(ladders)
+        return weights
 
     @cached_property
     def areas(self) -> dict[int, np.ndarray]:
-        """By task: of each scene, the mean over its shifts of the area under its own outcomes."""
-        e = self.episodes
-        scenes, areas = [np.zeros(0, np.int64)], [np.zeros(0)]
-        for shift in self.shifts.values():
-            if shift.axis not in PLAIN and len(shift.levels) > 1 and 0.0 in shift.levels:
-                scene, outcome = self._ladder(e.shift.is_(shift.name) | e.axis.is_("id"), shift.levels)
-                scenes.append(scene)
-                areas.append(trapezoid(outcome, sorted(shift.levels)))
-        return by_scene(np.concatenate(scenes), np.concatenate(areas))
+        """By task: of each scene, what it adds to the mean over the shifts of the area under their curves."""
+        return self._weighted(self._area_weights)
 
     @cached_property
     def area(self) -> ClusteredMean | None:
-        """Under the severity curves: the mean over tasks and scenes of `areas`."""
-        return clustered_rate(self.areas, self.ood.n)
+        """Under the severity curves: the mean over tasks and shifts."""
+        e, rows = self.episodes, self._area_weights > 0
+        weights = self._area_weights[rows]
+        found = blocks.rate(e.scene_codes[rows], e.cell_codes[rows], e.success[rows], weights)
+        return found and found[0]
+
+    def _weighted(self, weights: np.ndarray) -> dict[int, np.ndarray]:
+        """By task, a number a scene of the weighted sum of success."""
+        e, rows = self.episodes, weights != 0
+        return by_scene(e.scene_codes[rows], e.cell_codes[rows], e.success[rows], weights[rows])
 
     @cached_property
-    def paired(self) -> dict[int, np.ndarray]:
-        """By task, (scenes, 2): in-distribution success and mean success under shift of the scenes that have both."""
+    def _gap_weights(self) -> np.ndarray:
         e = self.episodes
-        both = (mask & e.scored for mask in (e.axis.is_("id"), e.shifted))
-        return paired_scenes(*((e.scene_codes[mask], e.success[mask]) for mask in both))
+        return blocks.gap_weights(e.scene_codes, e.axis.is_("id") & e.scored, e.shifted & e.scored)
+
+    @cached_property
+    def gaps(self) -> dict[int, np.ndarray]:
+        """By task: of each scene, what it adds to in-distribution minus shifted success."""
+        return self._weighted(self._gap_weights)
 
     @cached_property
     def gap(self) -> ClusteredMean | None:
-        """In-distribution minus shifted success, paired by scene (task and seed)."""
-        return clustered_mean({task: both[:, 0] - both[:, 1] for task, both in self.paired.items()})
+        """In-distribution minus shifted success, each shifted episode with the in-distribution one of its scene."""
+        return clustered_mean(self.gaps)
 
     @cached_property
     def kept(self) -> tuple[float | None, Interval | None]:
         """Retention: shifted as a share of in-distribution success, where that is high enough to divide by."""
-        pairs = [pair for both in self.paired.values() for pair in both.tolist()]
-        return retention(pairs, self.axes["id"].rate) if "id" in self.axes else (None, None)
+        if "id" not in self.axes:
+            return None, None
+        plain, shifted = (self._weighted(np.clip(sign * self._gap_weights, 0, None)) for sign in (1, -1))
+        pairs = [np.stack([plain[task], shifted[task]], axis=1) for task in plain]
+        return retention(pairs, self.axes["id"].rate)
 
     @cached_property
     def worst(self) -> tuple[str, Score] | None:
@@ -215,9 +235,8 @@ class RunSummary:
 
     @cached_property
     def design_effect(self) -> float | None:
-        """Of the shifted episodes: how many of them are worth one that shares its scene with no other."""
-        e, rows = self.episodes, self.episodes.shifted & self.episodes.scored
-        return design_effect(e.scene_codes[rows], e.success[rows]) if rows.any() else None
+        """Of the shifted episodes."""
+        return self.ood.design_effect
 
     @property
     def tasks(self) -> list[str]:
@@ -312,7 +331,8 @@ def as_json(runs: Iterable[RunSummary]) -> list[dict[str, Any]]:
         return {"successes": r.successes, "n": r.n, "errors": r.errors, "rate": r.value, "wilson95": around(r.interval)}
 
     def score(s: Score) -> dict[str, Any]:
-        return {"value": s.value, "interval95": around(s.interval), "scenes": s.scenes, **rate(s.rate)}
+        found = {"value": s.value, "interval95": around(s.interval), "scenes": s.scenes, **rate(s.rate)}
+        return {**found, "design_effect": s.design_effect}
 
     def mean(m: ClusteredMean | None) -> dict[str, Any] | None:
         return None if m is None else {"value": m.value, "interval95": around(m.interval), "scenes": m.scenes}

@@ -194,6 +194,12 @@ class Episodes:
         """A number for the scene that each episode starts from: that of its task and seed."""
         return scene_codes(self.task.codes, self.seed)
 
+    @cached_property
+    def cell_codes(self) -> np.ndarray:
+        """A number for the shift and severity of each episode."""
+        levels, level = np.unique(self.severity, return_inverse=True)
+        return self.shift.codes.astype(np.int64) * len(levels) + level
+
     def key(self, row: int) -> EpisodeKey:
         """Of one episode."""
         task, shift = self.task.at(row), self.shift.at(row)

@@ -24,7 +24,7 @@ FORMAT: Literal[1] = 1
 NAME, TEXT = 300, 20_000  # characters of a name, and of anything else
 MANY = 1000  # entries of a list or a table
 NODES, DEPTH = 200_000, 20  # of free-form content (a policy's statistics, what a server says of itself)
-PLAN = 200_000  # episodes that a stranger's suite may plan; full-1 has 14,380
+PLAN = 200_000  # episodes that a stranger's suite may plan; full-2 has 12,600
 LOOPS = 5_000_000  # steps that planning a suite may take (seeds x tasks x blocks)
 
 
@@ -96,6 +96,7 @@ class BlockInfo(_Info):
     tasks: Annotated[tuple[Name, ...], Field(max_length=MANY)] = ("*",)
     shifts: Annotated[tuple[Name, ...], Field(max_length=MANY)] = ()
     severities: Annotated[tuple[float, ...], Field(max_length=MANY)] = ()
+    controls: Annotated[tuple[Name, ...], Field(max_length=MANY)] = ()
 
 
 class SuiteContent(_Info):
@@ -131,8 +132,9 @@ class SuiteInfo(_Info):
             _known("pool", [self.content.pool], POOLS.names(), paths=paths)
             for block in self.content.cells:
                 _known("task", block.tasks, TASKS.names(), paths=paths)
-                _known("shift", [n for shift in block.shifts for n in _parts(shift)], [*SHIFTS.names(), "none"])
-            _affordable(self.content.cells)
+                named = (n for shift in (*block.shifts, *block.controls) for n in _parts(shift))
+                _known("shift", named, [*SHIFTS.names(), "none"])
+            _affordable(self.content.cells, content.get("scenes", 0))
             return Suite.model_validate(content)
         except ValidationError as error:
             raise RunFolderError(f"run.json: not a suite: {_first(error)}") from None
@@ -267,20 +269,25 @@ def _known(kind: str, names: Iterable[str], installed: list[str], *, paths: bool
             raise RunFolderError(f"no {kind} {name[:60]!r} is installed here")
 
 
-def _affordable(blocks: Iterable[BlockInfo]) -> None:
-    """Raises RunFolderError when planning the blocks would take too long or too much."""
+def _affordable(blocks: Iterable[BlockInfo], scenes: object) -> None:
+    """Raises RunFolderError when planning the blocks, with so many scenes a task, would take too long or too much."""
     blocks = list(blocks)
-    total, most, tasks = 0, 0, len(TASKS.names())
+    total, most, tasks = 0, _number("scenes", scenes), len(TASKS.names())
     for block in blocks:
-        episodes = (block.model_extra or {}).get("episodes", 0)
-        if not isinstance(episodes, int):
-            raise RunFolderError(f"cells: episodes is {str(episodes)[:20]!r}, not a number")
+        episodes = _number("episodes", (block.model_extra or {}).get("episodes") or 0)
+        most = max(most, episodes)
         shifts = sum(len(SHIFTS.names()) if any(sign in s for sign in "*?[") else 1 for s in block.shifts)
         named = sum(tasks if any(sign in t for sign in "*?[") else 1 for t in block.tasks)
-        total += named * shifts * max(1, len(block.severities)) * max(episodes, 1)
-        most = max(most, episodes)
+        cells = named * shifts * max(1, len(block.severities)) * (1 + len(block.controls))
+        total += cells * (most if "none" in block.shifts else max(episodes, 1))
     if total > PLAN or most > PLAN or most * tasks * len(blocks) > LOOPS:
         raise RunFolderError(f"its plan is too large ({total} episodes before those that make no sense are left out)")
+
+
+def _number(name: str, value: object) -> int:
+    if not isinstance(value, int):
+        raise RunFolderError(f"{name} is {str(value)[:20]!r}, not a number")
+    return value
 
 
 def _first(error: ValidationError) -> str:

@@ -6,6 +6,7 @@ import datetime
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -18,7 +19,7 @@ from oodbench.run.plan import PlanFile
 from oodbench.run.pool import Job, Setup, play_all
 from oodbench.run.records import EpisodeKey, EpisodeRecord
 from oodbench.shift import ShiftSpec
-from oodbench.suite import SUITES, Episode, Suite, select
+from oodbench.suite import SUITES, Episode, Suite, first, select
 from oodbench.task import TASKS
 
 HOPELESS = 8  # when so many episodes have ended and all in errors, the run stops
@@ -78,18 +79,17 @@ def evaluate(
     episodes that each of them plays at once, sharing a policy that has `act_batch`, each with its own otherwise.
     real_time: the world goes on while the policy thinks, and how long it took is recorded; outcomes then depend on the
     machine. traces: keep every action and the hash of every step, for `oodbench verify` (1 to 9 KB an episode). limit:
-    at most so many episodes a cell. tasks, shifts: patterns; a shift may also be a full spec such as
-    "visual.lighting@3+execution.action-latency@2", which is then played besides the in-distribution episodes. fresh:
-    salt for scenes of the same cells that nobody has seen. video:
-    episodes a cell that are filmed. timeout: seconds an episode may take. Raises OodbenchError; what was played is
-    kept.
+    at most so many episodes a shifted cell, with the in-distribution ones of their scenes. tasks, shifts: patterns; a
+    shift may also be a full spec such as "visual.lighting@3+execution.action-latency@2", which is then played besides
+    the in-distribution episodes. fresh: salt for scenes of the same cells that nobody has seen. video: episodes a cell
+    that are filmed. timeout: seconds an episode may take. Raises OodbenchError; what was played is kept.
     """
     suite = SUITES.get(suite) if isinstance(suite, str) else suite
     suite = suite.model_copy(update={"fresh": fresh}) if fresh else suite
     plan = choose(suite, limit=limit, tasks=tasks, shifts=shifts, seed_offset=seed_offset)
     return evaluate_plan(
         policy, suite, plan, out=out, workers=workers, envs=envs, real_time=real_time, traces=traces, timeout=timeout,
-        retry_errors=retry_errors, listener=listener, filmed={e.key for e in plan if e.seed < seed_offset + video},
+        retry_errors=retry_errors, listener=listener, filmed=_filmed(plan, video),
     )  # fmt: skip
 
 
@@ -138,10 +138,11 @@ def choose(
     suite: Suite, *, limit: int | None, tasks: Sequence[str], shifts: Sequence[str], seed_offset: int
 ) -> list[Episode]:
     """The part of a suite's plan that is asked for."""
-    plan = suite.plan(limit=limit, seed_offset=seed_offset)
+    plan = suite.plan(seed_offset=seed_offset)
     specs = [ShiftSpec.parse(text) for text in shifts if "@" in text]
     patterns = [text for text in shifts if "@" not in text]
     chosen = select(plan, tasks, patterns or (["none"] if specs else []))
+    chosen = chosen if limit is None else first(chosen, limit)
     plain = [episode for episode in chosen if not episode.shift.parts]
     if specs and not plain:
         raise OodbenchError(f"suite {suite.name!r} has no in-distribution episodes to shift")
@@ -151,6 +152,17 @@ def choose(
             raise OodbenchError(f"shift {str(spec)!r} makes no sense in any of the tasks asked for")
     merged = {episode.key: episode for episode in [*chosen, *extra]}
     return sorted(merged.values(), key=lambda e: (e.seed, e.task))  # stable: cells of one scene stay together
+
+
+def _filmed(plan: Sequence[Episode], count: int) -> set[EpisodeKey]:
+    """The first episodes of each cell."""
+    seen: Counter[tuple[str, str]] = Counter()
+    found = set()
+    for e in plan:
+        seen[e.task, str(e.shift)] += 1
+        if seen[e.task, str(e.shift)] <= count:
+            found.add(e.key)
+    return found
 
 
 def default_out(suite: Suite, policy: str) -> Path:

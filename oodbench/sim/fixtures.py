@@ -132,6 +132,7 @@ def button(build: Builder, part: Button) -> None:
     ring = {"type": GEOM.mjGEOM_CYLINDER, "size": (part.cap_radius + 0.005, 0.002, 0)}
     build.place(build.body, collar, ring, 1e-6, (0, 0, 2 * z + 0.001), quat_of((0, 0, 0)), "visual")
     cap = _moving(build, mujoco.mjtJoint.mjJNT_SLIDE, (0, 0, -1), damping=40.0, frictionloss=3.0, armature=0.2)
+    cap.gravcomp = 1.0  # MuJoCo's friction is soft: under its own weight the cap would sink by a tenth in 3 seconds
     colour = part.model_copy(update={"rgba": part.cap})
     half, radius = part.cap_height / 2, part.cap_radius
     shape: dict[str, Any] = {"type": GEOM.mjGEOM_CYLINDER, "size": (radius, half, 0)}

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,22 +39,22 @@ def scene_codes(task: np.ndarray, seed: np.ndarray) -> np.ndarray:
     return (task.astype(np.int64) << _SEED_BITS) | seed.astype(np.int64)
 
 
-def by_scene(scene: np.ndarray, values: np.ndarray) -> dict[int, np.ndarray]:
-    """By task, the mean of the values of each scene, in the order of the seeds.
+def scene_task(scene: np.ndarray) -> np.ndarray:
+    """The tasks' numbers of scenes of `scene_codes`."""
+    return scene >> _SEED_BITS
 
-    scene, values: (episodes,), the first of `scene_codes`.
-    """
-    scenes, means = _means(scene, values)
-    task = scenes >> _SEED_BITS
-    return {int(t): means[task == t] for t in np.unique(task)}
+
+def by_task(scenes: np.ndarray, values: np.ndarray) -> dict[int, np.ndarray]:
+    """By task, the values of its scenes. scenes: of `scene_codes`, rising; values: (scenes, ...)."""
+    task = scene_task(scenes)
+    return {int(t): values[task == t] for t in np.unique(task)}
 
 
 def paired_scenes(one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]) -> dict[int, np.ndarray]:
-    """By task, (scenes, 2): the means of two sets of episodes in the scenes that both have; each as for `by_scene`."""
+    """By task, (scenes, 2): the means of two sets of episodes, (scene codes, values), in the scenes that both have."""
     (a, mean_a), (b, mean_b) = _means(*one), _means(*other)
     both, mine, theirs = np.intersect1d(a, b, assume_unique=True, return_indices=True)
-    pairs, task = np.stack([mean_a[mine], mean_b[theirs]], axis=1), both >> _SEED_BITS
-    return {int(t): pairs[task == t] for t in np.unique(task)}
+    return by_task(both, np.stack([mean_a[mine], mean_b[theirs]], axis=1))
 
 
 def _means(scene: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -70,7 +70,7 @@ def clustered_mean(values: Scenes, confidence: float = 0.95, fewest: int = FEWES
     section 2.2, with tasks as strata). No interval with fewer than `fewest` - 1 degrees of freedom. None when there are
     no values.
     """
-    found = _mean(values, fewest)
+    found = moments(values, fewest)
     if found is None:
         return None
     value, variance, free, scenes = found
@@ -81,16 +81,17 @@ def clustered_mean(values: Scenes, confidence: float = 0.95, fewest: int = FEWES
 
 
 def clustered_rate(
-    values: Scenes, episodes: int, confidence: float = 0.95, fewest: int = FEWEST
+    values: Scenes, episodes: int, confidence: float = 0.95, fewest: int = FEWEST, holding: int | None = None
 ) -> ClusteredMean | None:
     """As `clustered_mean`, for success rates, also such near 0 or 1: Wilson's interval of as many independent episodes
     as would vary as much (Kish 1965, section 8.2; Franco, Little, Louis and Slud 2019, J. Surv. Stat. Methodol. 7).
 
     values: by task, the success rate of each scene. episodes: how many they are of, the most that the interval may be
     worth. Where all scenes agree, each counts once. Where several episodes share a scene, the variance is known only as
-    well as the scenes that hold the rarer outcome tell: the quantile is of t with as many degrees of freedom, but five.
+    well as the scenes that hold the rarer outcome tell (`holding`; by default counted from rates): the quantile is of t
+    with as many degrees of freedom, but five.
     """
-    found = _mean(values, fewest)
+    found = moments(values, fewest)
     if found is None:
         return None
     value, variance, free, scenes = found
@@ -98,14 +99,25 @@ def clustered_rate(
         return ClusteredMean(value, None, scenes)
     worth = float(scenes) if variance == 0 else min(float(episodes), value * (1 - value) / variance)
     if variance > 0 and scenes < episodes:
-        every = np.concatenate([np.asarray(group, float) for group in values.values()])
-        free = min(free, max(LEAST_FREE, int(min((every > 0).sum(), (every < 1).sum())) - 1))
+        if holding is None:
+            every = np.concatenate([np.asarray(group, float) for group in values.values()])
+            holding = int(min((every > 0).sum(), (every < 1).sum()))
+        free = min(free, max(LEAST_FREE, holding - 1))
     z = t_quantile(0.5 + confidence / 2, free)
     return ClusteredMean(value, score_interval(min(max(value, 0.0), 1.0), max(worth, 1.0), z), scenes)
 
 
-def _mean(values: Scenes, fewest: int) -> tuple[float, float | None, int, int] | None:
-    """(mean, its variance, degrees of freedom, scenes); no variance with too few scenes."""
+class Moments(NamedTuple):
+    """Of a mean over tasks and scenes. variance: None with too few scenes. free: its degrees of freedom."""
+
+    value: float
+    variance: float | None
+    free: int
+    scenes: int
+
+
+def moments(values: Scenes, fewest: int = FEWEST) -> Moments | None:
+    """The mean and its variance, as `clustered_mean` says; None without values."""
     groups = [np.asarray(group, float) for group in values.values() if len(group)]
     if not groups:
         return None
@@ -113,14 +125,16 @@ def _mean(values: Scenes, fewest: int) -> tuple[float, float | None, int, int] |
     scenes = sum(len(group) for group in groups)
     free = scenes - len(groups)
     if free < max(fewest - 1, 1) or min(len(group) for group in groups) < 2:
-        return value, None, free, scenes
-    return value, float(sum(group.var(ddof=1) / len(group) for group in groups)) / len(groups) ** 2, free, scenes
+        return Moments(value, None, free, scenes)
+    variance = float(sum(group.var(ddof=1) / len(group) for group in groups)) / len(groups) ** 2
+    return Moments(value, variance, free, scenes)
 
 
 def sign_flip(values: Scenes, *, one_sided: bool = False, resamples: int = RESAMPLES) -> float:
     """p-value of "the mean difference is zero" for paired differences, by flipping the signs of whole scenes.
 
-    values: as in `clustered_mean`, each number a scene's mean difference between two policies. Exact for the hypothesis
+    values: as in `clustered_mean`, each number what a scene adds to the mean difference between two policies
+    (`blocks.shares`; where every scene has every cell, its mean difference). Exact for the hypothesis
     that the two policies are exchangeable in every scene, whatever cells share it (Fisher 1935, section 21; Pitman
     1937). All patterns are tried with up to 12 scenes, else `resamples` random ones, the observed one among them.
     one_sided: against a positive mean.
@@ -177,26 +191,9 @@ def bootstrap(values: Scenes, confidence: float = 0.95, resamples: int = RESAMPL
     None under the same conditions as the interval of `clustered_mean`.
     """
     groups = [np.asarray(group, float) for group in values.values() if len(group)]
-    found = _mean(values, FEWEST)
-    if found is None or found[1] is None:
+    found = moments(values)
+    if found is None or found.variance is None:
         return None
     drawn = sampled_means(resampled(("cluster-bootstrap", len(groups)), tuple(map(len, groups)), resamples), groups)
     low, high = np.quantile(drawn, (0.5 - confidence / 2, 0.5 + confidence / 2))
     return Interval(float(low), float(high))
-
-
-def design_effect(scene: np.ndarray, values: np.ndarray) -> float:
-    """How much larger the variance of the mean is than if all episodes were independent (Kish 1965, section 5.4).
-
-    scene, values: (episodes,), which scene each was played in, and its outcome (or a difference). 1: sharing costs
-    nothing. n / this is the number of independent episodes that would say as much.
-    """
-    _, inverse, sizes = np.unique(scene, return_inverse=True, return_counts=True)
-    spread = float(np.var(values, ddof=1)) if len(values) > 1 else 0.0
-    if len(sizes) < 2 or spread == 0:
-        return 1.0
-    means = np.bincount(inverse, values) / sizes
-    weights = sizes / sizes.sum()
-    middle = float((weights * means).sum())
-    clustered = len(means) / (len(means) - 1) * float((weights**2 * (means - middle) ** 2).sum())
-    return clustered / (spread / len(values))

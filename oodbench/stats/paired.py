@@ -8,7 +8,8 @@ import numpy as np
 
 from oodbench.errors import RunFolderError
 from oodbench.run.columns import Episodes, episode_codes
-from oodbench.stats.clustered import FEWEST, by_scene, clustered_mean, sign_flip
+from oodbench.stats.blocks import by_scene, shares
+from oodbench.stats.clustered import FEWEST, clustered_mean, sign_flip
 from oodbench.stats.rates import Interval
 
 
@@ -46,7 +47,7 @@ def pair(a: Episodes, b: Episodes) -> tuple[Episodes, Episodes]:
 
 
 def paired_difference(a: Episodes, b: Episodes, fewest: int = FEWEST) -> PairedDifference | None:
-    """The mean difference over tasks, with a t interval whose unit is the seed: all cells of a seed share its scene.
+    """The mean difference over tasks, with a t interval whose unit is the scene.
 
     Pairs in which either ended in an error do not count. None when there are no pairs. Raises RunFolderError when
     episodes of one name were not played in one scene. fewest: as in `clustered_mean`.
@@ -57,9 +58,9 @@ def paired_difference(a: Episodes, b: Episodes, fewest: int = FEWEST) -> PairedD
 def difference(one: Episodes, other: Episodes, fewest: int = FEWEST) -> PairedDifference | None:
     """As `paired_difference`, of rows that `pair` put side by side."""
     apart = one.success.astype(np.int64) - other.success
-    means = by_scene(one.scene_codes, apart)
-    found = clustered_mean(means, fewest=fewest)
+    found = clustered_mean(by_scene(one.scene_codes, one.cell_codes, apart), fewest=fewest)
     if found is None:
         return None
     only = (int((apart > 0).sum()), int((apart < 0).sum()))
-    return PairedDifference(found.value, found.interval, sign_flip(means), found.scenes, len(one), *only)
+    p = sign_flip(shares(one.scene_codes, apart))
+    return PairedDifference(found.value, found.interval, p, found.scenes, len(one), *only)

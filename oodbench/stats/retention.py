@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from oodbench.stats.clustered import resampled
+from oodbench.stats.clustered import resampled, sampled_means
 from oodbench.stats.rates import Interval, Rate
-from oodbench.stats.sums import weighted
 
 FEWEST = 10  # scenes below which no interval is given
 LEAST = 0.2  # of the lower bound of in-distribution success
@@ -16,20 +15,25 @@ RESAMPLES = 4000
 MANY = 1000  # scenes, beyond which fewer samples do
 
 
-def retention(pairs: Sequence[tuple[float, float]], plain: Rate) -> tuple[float | None, Interval | None]:
-    """(ratio, 95 % interval) of mean shifted to mean in-distribution success, by a bootstrap over scenes.
+def retention(pairs: Sequence[np.ndarray], plain: Rate) -> tuple[float | None, Interval | None]:
+    """(ratio, 95 % interval) of mean shifted to mean in-distribution success, by a bootstrap of scenes within tasks.
 
-    pairs: by scene, in-distribution success and mean success under shift. plain: the in-distribution rate. (None, None)
-    when the lower Wilson bound of that rate is below 0.2: a ratio to nearly nothing says nothing.
+    Args:
+        pairs: By task, (scenes, 2), numbers of `blocks.by_scene` of in-distribution and of shifted success in the same
+            scenes.
+        plain: The in-distribution rate.
+
+    Returns:
+        (None, None) when the lower Wilson bound of that rate is below 0.2: a ratio to nearly nothing says nothing.
     """
-    values = np.asarray(pairs, float).reshape(-1, 2)
-    if plain.interval.low < LEAST or not values[:, 0].any():
+    means = np.mean([pair.mean(0) for pair in pairs], axis=0) if pairs else np.zeros(2)
+    if plain.interval.low < LEAST or means[0] <= 0:
         return None, None
-    ratio = float(values[:, 1].sum() / values[:, 0].sum())
-    if len(values) < FEWEST:
+    ratio, scenes = float(means[1] / means[0]), sum(map(len, pairs))
+    if scenes < FEWEST:
         return ratio, None
-    (counts,) = resampled(("retention",), (len(values),), RESAMPLES if len(values) <= MANY else RESAMPLES // 4)
-    sums = weighted(counts, values)
-    sums = sums[sums[:, 0] > 0]
-    low, high = np.quantile(sums[:, 1] / sums[:, 0], (0.025, 0.975))
+    many = RESAMPLES if scenes <= MANY else RESAMPLES // 4
+    drawn = sampled_means(resampled(("retention", len(pairs)), tuple(map(len, pairs)), many), pairs)
+    drawn = drawn[drawn[:, 0] > 0]
+    low, high = np.quantile(drawn[:, 1] / drawn[:, 0], (0.025, 0.975))
     return ratio, Interval(float(low), float(high))

@@ -30,9 +30,10 @@ def area_under(curve: Mapping[float, float]) -> float | None:
     return area / (points[-1][0] - points[0][0])
 
 
-def trapezoid(outcome: np.ndarray, levels: Sequence[float]) -> np.ndarray:
-    """`area_under` of each row of (rows, levels)."""
-    return integrate.trapezoid(outcome, np.asarray(levels, float), axis=1) / (levels[-1] - levels[0])
+def trapezoid_weights(levels: Sequence[float]) -> np.ndarray:
+    """How much each level counts in `area_under`: (levels,), of sum 1."""
+    steps = np.diff(np.asarray(levels, float))
+    return (np.append(steps, 0.0) + np.append(0.0, steps)) / 2 / (levels[-1] - levels[0])
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,13 @@ def curve(
     values: Mapping[str, np.ndarray],
     confidence: float = 0.95,
     resamples: int = RESAMPLES,
+    episodes: Sequence[int] | None = None,
 ) -> Curve:
     """A severity curve with everything that can be said of it.
 
-    levels: severities in order. values: by task, (scenes, levels), success of each scene at each level; a scene is
-    played at all of them. The band is simultaneous by the bootstrap of max |t| over levels, on the scale of
+    levels: severities in order. values: by task, (scenes, levels), success of each scene at each level, or numbers of
+    `blocks.by_scene` where scenes are not played at all of them. episodes: of each level; by default the scenes. The
+    band is simultaneous by the bootstrap of max |t| over levels, on the scale of
     arcsin(sqrt(rate)), where the spread of a rate does not depend on it; scenes are resampled within tasks. Where all
     scenes agree it is Wilson's, at the same error shared among the levels. The area is by the trapezoid rule. Raises
     ValueError when there are fewer than two levels or scenes a task.
@@ -74,7 +77,9 @@ def curve(
         raise ValueError("a curve needs two levels, and two scenes a task")
     rate = np.mean([group.mean(0) for group in groups], axis=0)
     drawn = sampled_means(resampled(("severity-band", len(at)), tuple(map(len, groups)), resamples), groups)
-    band = _band(rate, drawn, sum(map(len, groups)), len(groups), confidence)
+    scenes = sum(map(len, groups))
+    wider = math.sqrt(scenes / max(scenes - len(groups), 1))  # a bootstrap of n has (n - 1) / n of the variance
+    band = _band(rate, drawn, wider, episodes or [scenes] * len(at), len(groups), confidence)
     areas = integrate.trapezoid(drawn, at, axis=1)
     low, high = np.quantile(areas / (at[-1] - at[0]), (0.5 - confidence / 2, 0.5 + confidence / 2))
     area = area_under(dict(zip(at.tolist(), rate.tolist(), strict=True)))
@@ -88,16 +93,19 @@ def curve(
     )  # fmt: skip
 
 
-def _band(rate: np.ndarray, drawn: np.ndarray, scenes: int, tasks: int, confidence: float) -> tuple[Interval, ...]:
-    """rate: (levels,), drawn: (resamples, levels), their bootstrap."""
+def _band(
+    rate: np.ndarray, drawn: np.ndarray, wider: float, episodes: Sequence[int], tasks: int, confidence: float
+) -> tuple[Interval, ...]:
+    """rate, episodes: (levels,); drawn: (resamples, levels), the bootstrap of the rates."""
     middle, around = (arcsine(np.sqrt(np.clip(x, 0, 1))) for x in (rate, drawn))
     error = np.sqrt(((around - middle) ** 2).mean(0))
     largest = (np.abs(around - middle) / np.where(error > 1e-6, error, 1.0)).max(1)
-    free = max(scenes - tasks, 1)  # what the bootstrap lacks of a t distribution with few scenes
+    free = max(min(episodes) - tasks, 1)  # what the bootstrap lacks of a t distribution with few scenes
     tail = 0.5 + confidence / 2
-    wider = t_quantile(tail, free) / normal_quantile(tail) * math.sqrt(scenes / free)
+    wider *= t_quantile(tail, free) / normal_quantile(tail)
     half = float(np.quantile(largest, confidence) * wider) * error
-    flat = [wilson(round(float(r) * scenes), scenes, 1 - (1 - confidence) / len(rate)) for r in rate]
+    level = 1 - (1 - confidence) / len(rate)
+    flat = [wilson(min(max(round(float(r) * n), 0), n), n, level) for r, n in zip(rate, episodes, strict=True)]
     return tuple(
         Interval(sine_squared(max(m - h, 0.0)), sine_squared(min(m + h, math.pi / 2))) if e > 1e-6 else f
         for m, h, e, f in zip(middle.tolist(), half.tolist(), error.tolist(), flat, strict=True)

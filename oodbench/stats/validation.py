@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from oodbench.stats import validation_blocks
 from oodbench.stats.clustered import bootstrap, clustered_mean, clustered_rate, sign_flip
 from oodbench.stats.discordant import mcnemar, tango
 from oodbench.stats.methods import method_mean
@@ -226,6 +227,7 @@ def lines() -> Iterator[tuple[str, str, str]]:
         )
         said = ", ".join(f"p = {p:g} {_percent(rate_coverage(p, tasks, count, cells))}" for p in RATES)
         yield where, said, "95 %"
+    yield from validation_blocks.lines()
     for rate, margin, correlation in GATES:
         where = f"gate, p = {rate:g}, margin {100 * margin:g} points, correlation {correlation:g}"
         same, worse = (gate(rate, margin, correlation, drop) for drop in (0.0, margin))

@@ -82,10 +82,10 @@ def test_a_folder_of_another_plan(cli):
 
 def test_a_broken_suite_names_file_line_and_key(cli, tmp_path):
     text = (data_dir("tasks") / "suites" / "quick.toml").read_text()
-    (tmp_path / "a.toml").write_text(text.replace("episodes = 4", "episodes = -4"))
-    _one_line(cli("run", "a.toml", "--policy", "no-op"), "a.toml:", "cells.0.episodes", "greater than 0")
-    (tmp_path / "b.toml").write_text(text.replace("version = 1", "version = = 1"))
-    _one_line(cli("run", "b.toml", "--policy", "no-op"), "b.toml", "line 1", "version = = 1")
+    (tmp_path / "a.toml").write_text(text.replace("episodes = 2", "episodes = -2"))
+    _one_line(cli("run", "a.toml", "--policy", "no-op"), "a.toml:", "cells.1.episodes", "greater than 0")
+    (tmp_path / "b.toml").write_text(text.replace("version = 2", "version = = 2"))
+    _one_line(cli("run", "b.toml", "--policy", "no-op"), "b.toml", "line 1", "version = = 2")
     (tmp_path / "c.toml").write_text(text.replace('"visual.*"', '"visaul.*"'))
     _one_line(cli("run", "c.toml", "--policy", "no-op"), "c.toml:", "visaul")
     (tmp_path / "d.toml").write_text(text.replace("severities = [1, 3, 5]", "severities = [1, 7]"))

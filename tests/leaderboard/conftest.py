@@ -27,7 +27,7 @@ from oodbench.run.runner import evaluate
 from oodbench.suite import SUITES, Suite
 from oodbench.task import TASKS
 
-PLAYED = {"tasks": ["press-button"], "shifts": ["visual.noise", "execution.action-latency"]}  # of `smoke`: 11 episodes
+PLAYED = {"tasks": ["press-button"], "shifts": ["visual.noise", "execution.action-latency"]}  # of `smoke`: 12 episodes
 VLA = ("vla-cpu-default-0", "vla-cpu-align-0", "vla-cpu-freeze-0")
 SKILL = {  # of made-up policies: how often they succeed in-distribution
     "expert": 0.99, "expert-noisy": 0.8, "expert-blind": 0.7, "replay": 0.3, "random": 0.02, "no-op": 0.01,
@@ -132,13 +132,13 @@ def make_up(root: Path, name: str, suite: str, kept: Sequence[EpisodeRecord], **
 def board(tmp_path_factory) -> Path:
     """The entries of nine made-up policies on two whole suites, all admitted."""
     root = tmp_path_factory.mktemp("board") / "entries"
-    for suite in ("core-1", "think-1"):
+    for suite in ("core-2", "think-2"):
         rng = np.random.default_rng(7)
         options = {task: len(TASKS.get(task).option) for task in {r.task for r in played(suite)}}
         for name, skill in SKILL.items():
             kept = []
             for i, record in enumerate(played(suite)):
-                if name in VLA and suite == "core-1" and record.task != "put-on":
+                if name in VLA and suite == "core-2" and record.task != "put-on":
                     continue
                 won = rng.random() < skill - 0.04 * record.severity
                 record = record.model_copy(update={"outcome_sha256": hashlib.sha256(name.encode()).hexdigest()})
@@ -190,9 +190,9 @@ def copy(tmp_path, runs, request):
 
 @pytest.fixture(scope="session")
 def crowd(tmp_path_factory) -> Path:
-    """Entries of 200 synthetic policies on all 4971 episodes of core-1, in two hundred steps of skill."""
+    """Entries of 200 synthetic policies on all 6489 episodes of core-2, in two hundred steps of skill."""
     root = tmp_path_factory.mktemp("crowd") / "entries"
-    whole = played("core-1")
+    whole = played("core-2")
     rng = np.random.default_rng(0)
     scene = rng.normal(0, 1, 1000)  # some are hard for everybody
     ease = np.array([scene[r.seed] - 0.15 * r.severity for r in whole])
@@ -200,10 +200,10 @@ def crowd(tmp_path_factory) -> Path:
     lines += [[compact(lost(record, end)) for record in whole] for end in ENDS]
     for i in range(200):
         name = f"policy-{i:03d}"
-        folder = root / name / "core-1"
+        folder = root / name / "core-2"
         folder.mkdir(parents=True)
         won = ease + rng.normal(0, 1, len(whole)) + (i - 120) / 60 > 0
-        (folder / "run.json").write_text(json.dumps(run_info("made-up", "core-1")))
+        (folder / "run.json").write_text(json.dumps(run_info("made-up", "core-2")))
         said = about(name, team="crowd", method=f"method-{i // 4}", training_seed=i % 4)
         (folder / entries.INFO).write_text(entries.toml(said))
         mine = (lines[0 if w else 1 + i % 3][n] for n, w in enumerate(won))

@@ -61,7 +61,7 @@ class Mutator:
             None, True, False, 0, -1, 1, 2**31, 2**63, 10**30, -(10**400), 1e308, 1e-320, float("nan"), float("inf"),
             "", "x", "x" * 100_000, "*", "../" * 9 + "etc/passwd", "/etc/passwd", secret, up, f"{evil}:Evil", touch,
             "\0", "\x1b[31mred", "\u202e", "<script>alert(1)</script>", "{{ 7 * 7 }}", "none", "a+b@3", "put-on", evil,
-            [], {}, [[]], [1, 2], ["x"] * 1000, {"x": {"x": {"x": 1}}}, {"": None}, [None], 0.5, "%s%n", "core-1",
+            [], {}, [[]], [1, 2], ["x"] * 1000, {"x": {"x": {"x": 1}}}, {"": None}, [None], 0.5, "%s%n", "core-2",
             "visual.noise@3" + "+x" * 50, str(self.outside / "task.toml"), "9" * 5000, "builtins:exec?x=1", "smoke",
             "groot://127.0.0.1:1?token=s", json.loads("[" * 90 + "]" * 90), {str(i): i for i in range(300)},
         ])  # fmt: skip

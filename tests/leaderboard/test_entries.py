@@ -40,7 +40,7 @@ def test_an_entry_is_played_again_from_its_actions(copy):
     folder, kept = copy()
     (check,) = validate([folder], 4)
     assert (check.refused, check.replayed, check.admission) == ([], 4, None)
-    assert len(kept) == 11
+    assert len(kept) == 12
 
 
 def test_an_edited_outcome(copy):
@@ -215,7 +215,7 @@ def test_a_record_that_does_not_fit(copy, changes, why):
 @pytest.mark.slow
 def test_one_other_scene_among_many(copy):
     """All scenes are made again, not some of them."""
-    folder, kept = copy("vla-cpu-align-0", "core-1")
+    folder, kept = copy("vla-cpu-align-0", "core-2")
     rewrite(folder, swap(kept, 77, closure_sha256="ab" * 32))
     assert "was played in another scene" in refusals(folder)[0]
 
@@ -241,16 +241,16 @@ def test_another_mujoco(copy):
 
 @pytest.mark.slow
 def test_a_privileged_contestant(copy):
-    folder, _ = copy("expert", "core-1")
+    folder, _ = copy("expert", "core-2")
     say(folder, 'row = "control"', 'row = "checkpoint"')
     assert "its policy sees the true state; only a control may" in refusals(folder)
 
 
 @pytest.mark.slow
 def test_better_than_the_expert(copy):
-    worse, kept = copy("expert", "core-1")
+    worse, kept = copy("expert", "core-2")
     rewrite(worse, [record.model_copy(update=LOST) for record in kept])
-    folder, _ = copy("expert-noisy", "core-1")
+    folder, _ = copy("expert-noisy", "core-2")
     assert [check.refused for check in validate([folder, worse], 0)] == [[], []], "an expert that was not admitted"
     admit_unseen(worse.parents[1])
     found = {check.path: check.refused for check in validate([folder, worse], 0)}

@@ -16,10 +16,12 @@ from oodbench.leaderboard import entry as entries
 from oodbench.leaderboard import site
 from oodbench.leaderboard.validate import validate
 from oodbench.run import records
+from oodbench.stats import blocks
+from oodbench.stats.clustered import scene_codes
 
 pytestmark = pytest.mark.xdist_group("board")  # which takes a while to make up
 BUILD_SECONDS, PAINT_SECONDS, FILTER_SECONDS = 300, 2.0, 0.1
-PAGES = ("index.html", "reading.html", "policies/random.html", "suites/core-1.html", "suites/core-1-pairs.html")
+PAGES = ("index.html", "reading.html", "policies/random.html", "suites/core-2.html", "suites/core-2-pairs.html")
 
 
 @pytest.fixture(scope="module")
@@ -76,11 +78,21 @@ def page(browser):
 
 
 def by_hand(kept) -> float:
-    """The mean over tasks of the mean over scenes, from the records and nothing of oodbench.stats."""
-    scenes: dict[str, dict[int, list[bool]]] = defaultdict(lambda: defaultdict(list))
+    """The mean over tasks, from the records and nothing of oodbench.stats."""
+    outcomes: dict[str, list[bool]] = defaultdict(list)
     for r in kept:
-        scenes[r.task][r.seed].append(bool(r.success))
-    return float(np.mean([np.mean([np.mean(cells) for cells in of.values()]) for of in scenes.values()]))
+        outcomes[r.task].append(bool(r.success))
+    return float(np.mean([np.mean(of) for of in outcomes.values()]))
+
+
+def arrays(kept) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(scene, cell, success) of records, as oodbench.stats.blocks takes them."""
+    tasks, cells = ({name: i for i, name in enumerate(sorted(names))} for names in (
+        {r.task for r in kept}, {(r.shift, r.severity) for r in kept}
+    ))  # fmt: skip
+    rows = [(tasks[r.task], r.seed, cells[r.shift, r.severity], int(bool(r.success))) for r in kept]
+    task, seed, cell, success = np.array(rows).T
+    return scene_codes(task, seed), cell, success
 
 
 def table(text: str, table_id: str) -> list[list[str]]:
@@ -89,7 +101,7 @@ def table(text: str, table_id: str) -> list[list[str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("suite", ["core-1", "think-1"])
+@pytest.mark.parametrize("suite", ["core-2", "think-2"])
 def test_every_number_of_the_tables_is_that_of_the_records(built, board, suite):
     text = (built / "index.html").read_text()
     heads = re.findall(r"<button[^>]*>(.*?)</button>", text[text.index(f'id="table-{suite}"') :].split("</thead>")[0])
@@ -118,14 +130,14 @@ def test_every_number_of_the_tables_is_that_of_the_records(built, board, suite):
 @pytest.mark.slow
 def test_every_cell_of_a_policys_page_is_that_of_its_records(built, board):
     text = (built / "policies" / "expert-noisy.html").read_text()
-    kept = records.read(board / "expert-noisy" / "core-1" / entries.EPISODES)
+    kept = records.read(board / "expert-noisy" / "core-2" / entries.EPISODES)
     counts: dict[tuple[str, str, str], list[bool]] = defaultdict(list)
     heat: dict[tuple[str, str], list[bool]] = defaultdict(list)
     for r in kept:
         shift = "in-distribution" if r.shift == "none" else r.shift
         counts[r.task, shift, f"{r.severity:g}"].append(bool(r.success))
         heat[shift, r.task].append(bool(r.success))
-    section = text[text.index('id="core-1"') :]
+    section = text[text.index('id="core-2"') :]
     cells = section[section.index('aria-label="Cells of') :].split("</table>")[0]
     rows = re.findall(
         r"<tr><td>(.*?)</td><td>(.*?)</td><td class=\"num\">(.*?)</td>"
@@ -148,11 +160,11 @@ def test_every_cell_of_a_policys_page_is_that_of_its_records(built, board):
 @pytest.mark.slow
 def test_the_data_behind_the_filters_and_the_downloads_are_the_same_numbers(built, board):
     text = (built / "index.html").read_text()
-    values = json.loads(re.search(r'id="values">(.*?)</script>', text, re.DOTALL).group(1))["core-1"]
-    downloads = {run["policy"]: run for run in json.loads((built / "data" / "core-1.json").read_text())}
-    lines = [line.split(",") for line in (built / "data" / "core-1.csv").read_text().splitlines()]
+    values = json.loads(re.search(r'id="values">(.*?)</script>', text, re.DOTALL).group(1))["core-2"]
+    downloads = {run["policy"]: run for run in json.loads((built / "data" / "core-2.json").read_text())}
+    lines = [line.split(",") for line in (built / "data" / "core-2.csv").read_text().splitlines()]
     for name, found in downloads.items():
-        kept = records.read(board / name / "core-1" / entries.EPISODES)
+        kept = records.read(board / name / "core-2" / entries.EPISODES)
         for shift, numbers in found["shifts"].items():
             mine = [r for r in kept if r.shift == shift]
             assert values[name][f"shift:{shift}"][0] == pytest.approx(by_hand(mine), abs=1e-5)
@@ -164,27 +176,23 @@ def test_the_data_behind_the_filters_and_the_downloads_are_the_same_numbers(buil
 
 @pytest.mark.slow
 def test_intervals_areas_and_worst_shifts_are_those_of_the_statistics(built, board):
-    from oodbench.stats.clustered import clustered_rate
-
     text = (built / "index.html").read_text()
-    values = json.loads(re.search(r'id="values">(.*?)</script>', text, re.DOTALL).group(1))["core-1"]
-    for cells in table(text, "table-core-1"):
+    values = json.loads(re.search(r'id="values">(.*?)</script>', text, re.DOTALL).group(1))["core-2"]
+    for cells in table(text, "table-core-2"):
         name = re.search(r">([a-z0-9.-]+)</a>", cells[0]).group(1)
-        kept = records.read(board / name / "core-1" / entries.EPISODES)
+        kept = records.read(board / name / "core-2" / entries.EPISODES)
         shifted = [r for r in kept if r.axis != "id"]
-        scenes: dict[str, dict[int, list[bool]]] = defaultdict(lambda: defaultdict(list))
-        for r in shifted:
-            scenes[r.task][r.seed].append(bool(r.success))
-        rates = {task: [np.mean(cells) for cells in of.values()] for task, of in scenes.items()}
-        interval = clustered_rate(rates, len(shifted)).interval
+        interval = blocks.rate(*arrays(shifted))[0].interval
         shown = values[name]["all"][1:3]
         assert shown == ([None, None] if interval is None else pytest.approx([interval.low, interval.high], abs=1e-5))
-        outcome = {(r.task, r.seed, r.shift, r.severity): float(bool(r.success)) for r in kept}
-        areas: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-        for task, seed, shift in {(r.task, r.seed, r.shift) for r in shifted}:
-            at = [outcome[task, seed, "none", 0.0], *(outcome[task, seed, shift, v] for v in (1.0, 3.0, 5.0))]
-            areas[task][seed].append(((at[0] + at[1]) / 2 + (at[1] + at[2]) + (at[2] + at[3])) / 5)
-        area = np.mean([np.mean([np.mean(a) for a in of.values()]) for of in areas.values()])
+        outcomes: dict[tuple[str, str, float], list[float]] = defaultdict(list)
+        for r in kept:
+            outcomes[r.task, r.shift, r.severity].append(float(bool(r.success)))
+        areas: dict[str, list[float]] = defaultdict(list)
+        for task, shift in {(r.task, r.shift) for r in shifted}:
+            at = [np.mean(outcomes[task, *cell]) for cell in (("none", 0.0), (shift, 1.0), (shift, 3.0), (shift, 5.0))]
+            areas[task].append(((at[0] + at[1]) / 2 + (at[1] + at[2]) + (at[2] + at[3])) / 5)
+        area = np.mean([np.mean(of) for of in areas.values()])
         numbers = [float(found) for cell in cells for found in re.findall(r'data-value="([^"]+)"', cell)]
         assert any(value == pytest.approx(area) for value in numbers)
         worst = min(by_hand([r for r in shifted if r.shift == shift]) for shift in {r.shift for r in shifted})
@@ -193,10 +201,10 @@ def test_intervals_areas_and_worst_shifts_are_those_of_the_statistics(built, boa
 
 @pytest.mark.slow
 def test_the_site_and_the_report_say_the_same(built, board, cli):
-    paths = [path for path in entries.entries(board) if path.name == "core-1"]
+    paths = [path for path in entries.entries(board) if path.name == "core-2"]
     done = cli("report", *paths, "--format", "json")
     assert done.returncode == 0, done.stderr
-    here = json.loads((built / "data" / "core-1.json").read_text())
+    here = json.loads((built / "data" / "core-2.json").read_text())
     for site_, report in zip(here, json.loads(done.stdout), strict=True):
         assert {**report, "policy": "", "run": ""} == {**site_, "policy": "", "run": ""}
 
@@ -206,20 +214,16 @@ def test_ranks_and_groups_are_those_of_the_statistics(built, board):
     from oodbench.stats.ranks import rank
 
     whole = [
-        path for path in entries.entries(board) if path.name == "core-1" and not path.parent.name.startswith("vla")
+        path for path in entries.entries(board) if path.name == "core-2" and not path.parent.name.startswith("vla")
     ]
     names, columns = [], []
     for path in whole:
-        scenes = defaultdict(list)
-        for r in records.read(path / entries.EPISODES):
-            if r.axis != "id":
-                scenes[r.task, r.seed].append(bool(r.success))
+        shifted = [r for r in records.read(path / entries.EPISODES) if r.axis != "id"]
         names.append(path.parent.name)
-        columns.append({scene: np.mean(cells) for scene, cells in sorted(scenes.items())})
-    tasks = sorted({task for task, _ in columns[0]})
-    found = rank(names, {t: np.array([[c[k] for c in columns] for k in columns[0] if k[0] == t]) for t in tasks})
+        columns.append(blocks.by_scene(*arrays(shifted)))
+    found = rank(names, {task: np.stack([column[task] for column in columns], axis=1) for task in columns[0]})
     letters = dict(zip(found.names, found.letters, strict=True))
-    for cells in table((built / "index.html").read_text(), "table-core-1"):
+    for cells in table((built / "index.html").read_text(), "table-core-2"):
         name = re.search(r">([a-z0-9.-]+)</a>", cells[0]).group(1)
         if name in letters:
             assert f">{letters[name]}<" in cells[3]
@@ -231,25 +235,25 @@ def test_ranks_and_groups_are_those_of_the_statistics(built, board):
 @pytest.mark.browser
 def test_sorting_and_filtering(built, page):
     page.goto((built / "index.html").as_uri())
-    rows = page.locator("#table-core-1 tbody tr:visible")
+    rows = page.locator("#table-core-2 tbody tr:visible")
     names = lambda: [row.get_attribute("data-name") for row in rows.all()]  # noqa: E731
     first = names()
-    head = page.locator("#table-core-1 th", has_text="execution")
+    head = page.locator("#table-core-2 th", has_text="execution")
     head.get_by_role("button").click()
     assert head.get_attribute("aria-sort") == "descending"
-    values = [float(v) for v in page.locator("#table-core-1 tbody tr").evaluate_all(
+    values = [float(v) for v in page.locator("#table-core-2 tbody tr").evaluate_all(
         "rows => rows.map(r => r.cells[7].dataset.value)")]  # fmt: skip
     assert values == sorted(values, reverse=True)
     head.get_by_role("button").click()
     assert head.get_attribute("aria-sort") == "ascending"
     assert names() != first
-    page.select_option("#suite", "think-1")
-    assert page.locator("#table-core-1").is_hidden()
-    page.select_option("#suite", "core-1")
+    page.select_option("#suite", "think-2")
+    assert page.locator("#table-core-2").is_hidden()
+    page.select_option("#suite", "core-2")
     page.select_option("#group", "shift:visual.noise")
-    said = json.loads((built / "data" / "core-1.json").read_text())
+    said = json.loads((built / "data" / "core-2.json").read_text())
     expected = {run["policy"]: run["shifts"]["visual.noise"]["value"] for run in said}
-    shown = dict(page.locator("#table-core-1 tbody tr").evaluate_all(
+    shown = dict(page.locator("#table-core-2 tbody tr").evaluate_all(
         "rows => rows.map(r => [r.dataset.name, Number(r.cells[1].dataset.value)])"))  # fmt: skip
     assert shown == pytest.approx(expected, abs=1e-5)
     assert list(shown.values()) == sorted(shown.values(), reverse=True)
@@ -301,7 +305,7 @@ def test_it_is_used_with_a_keyboard(built, page):
         if page.evaluate("document.activeElement.textContent") == "execution":
             break
     page.keyboard.press("Enter")
-    assert page.locator("#table-core-1 th", has_text="execution").get_attribute("aria-sort") == "descending"
+    assert page.locator("#table-core-2 th", has_text="execution").get_attribute("aria-sort") == "descending"
 
 
 @pytest.mark.browser
@@ -309,7 +313,7 @@ def test_it_is_readable_without_javascript(built, browser):
     context = browser.new_context(java_script_enabled=False)
     opened = context.new_page()
     opened.goto((built / "index.html").as_uri())
-    assert opened.locator("#table-core-1 tbody tr").count() >= 6
+    assert opened.locator("#table-core-2 tbody tr").count() >= 6
     assert opened.locator("#controls").is_hidden()
     context.close()
 

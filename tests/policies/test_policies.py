@@ -232,6 +232,6 @@ def test_replay_plays_the_same_whatever_it_sees():
 @pytest.mark.parametrize("severity", [4.0, 5.0])
 def test_the_expert_frees_a_finger_that_hangs_on_what_it_let_go(severity):
     """Pushed aside on its way up it hung on the knob until the end."""
-    suite, world = SUITES.get("full-1"), World("fast")
+    suite, world = SUITES.get("full-2"), World("fast")
     episode = Episode("turn-knob", ShiftSpec.parse("execution.action-bias", severity), 1)
     assert play(world, load_policy("expert").make(), episode, suite).success

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import re
@@ -10,10 +11,15 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-ENTRIES = Path(__file__).resolve().parents[2] / "leaderboard" / "entries"
-RUNS = [ENTRIES / name / "core-1" for name in ("expert", "expert-noisy", "random")]
+from oodbench.policies.loading import LoadedPolicy
+from oodbench.run.folder import describe
+from oodbench.run.plan import PlanFile
+from oodbench.suite import SUITES
+
+SKILL = {"expert": 0.99, "expert-noisy": 0.8, "random": 0.02}  # of made-up policies
 DOCUMENT = r"""\documentclass{article}
 \usepackage{booktabs}
 \begin{document}
@@ -22,16 +28,42 @@ DOCUMENT = r"""\documentclass{article}
 """
 
 
+def make_up(folder: Path, policy: str, suite: str) -> Path:
+    """A run of a whole suite that nobody played."""
+    of, rng = SUITES.get(suite), np.random.default_rng(int(100 * SKILL[policy]))
+    plan = of.plan()
+    folder.mkdir()
+    described = describe(of, LoadedPolicy(policy, policy, lambda: None), PlanFile(("",) * len(plan)))
+    (folder / "run.json").write_text(described.model_dump_json())
+    with (folder / "episodes.jsonl").open("w") as file:
+        for e in plan:
+            won = bool(rng.random() < SKILL[policy] - 0.02 * e.shift.severity)
+            line = {
+                "task": e.task, "shift": e.shift.name, "severity": e.shift.severity, "seed": e.seed,
+                "axis": e.shift.axis, "success": won, "steps": 50,
+                "closure_sha256": hashlib.sha256(repr(e.key).encode()).hexdigest(),
+            }  # fmt: skip
+            file.write(json.dumps(line) + "\n")
+    return folder
+
+
 @pytest.fixture(scope="module")
-def said() -> dict[str, str]:
-    """Every text format of the report of three entries."""
+def made_up(tmp_path_factory) -> list[Path]:
+    """Three runs of core-2."""
+    root = tmp_path_factory.mktemp("runs")
+    return [make_up(root / policy, policy, "core-2") for policy in SKILL]
+
+
+@pytest.fixture(scope="module")
+def said(made_up) -> dict[str, str]:
+    """Every text format of the report of three runs."""
     from typer.testing import CliRunner
 
     from oodbench.cli import app
 
     found = {}
     for kind in ("latex", "csv", "json", "bibtex", "markdown"):
-        done = CliRunner().invoke(app, ["report", *map(str, RUNS), "--format", kind])
+        done = CliRunner().invoke(app, ["report", *map(str, made_up), "--format", kind])
         assert done.exit_code == 0, done.output
         found[kind] = done.stdout
     return found
@@ -59,7 +91,7 @@ def test_the_table_says_what_the_json_says_and_marks_the_best_group(said):
         low, high = run["ood"]["interval95"]
         assert f"[${100 * low:.1f}$, ${100 * high:.1f}$]" in below
         assert ("\\textbf" in line) == (name == "expert")
-    assert "4641 episodes a policy" in said["latex"]
+    assert "6489 episodes a policy" in said["latex"]
     assert runs["expert"]["suite_sha256"][:16] in said["latex"]
 
 
@@ -87,8 +119,8 @@ def test_the_paragraph_and_the_citation_name_what_can_be_found_again(said):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "magic"), [("pdf", b"%PDF"), ("svg", b"<?xml")])
-def test_figures(cli, tmp_path, kind, magic):
-    done = cli("report", *RUNS, "--format", kind, "--out", f"curves.{kind}")
+def test_figures(cli, tmp_path, made_up, kind, magic):
+    done = cli("report", *made_up, "--format", kind, "--out", f"curves.{kind}")
     assert done.returncode == 0, done.stderr
     content = (tmp_path / f"curves.{kind}").read_bytes()
     assert content.startswith(magic)
@@ -96,7 +128,7 @@ def test_figures(cli, tmp_path, kind, magic):
         assert b"visual.camera-pose" in content
 
 
-def test_a_suite_without_shifts_has_no_curves_and_says_so(cli):
-    done = cli("report", ENTRIES / "expert" / "think-1", "--format", "pdf")
+def test_a_suite_without_shifts_has_no_curves_and_says_so(cli, tmp_path):
+    done = cli("report", make_up(tmp_path / "think", "expert", "think-2"), "--format", "pdf")
     assert done.returncode == 2
     assert "no shifts were played" in done.stderr

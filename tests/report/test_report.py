@@ -65,8 +65,7 @@ def test_the_page_shows_the_numbers_of_the_records(cli, tmp_path, runs):
             by_task = []
             for task in TASKS:
                 mine = [r for r in kept if r.axis == axis and r.task == task and r.success is not None]
-                scenes = [[r.success for r in mine if r.seed == seed] for seed in {r.seed for r in mine}]
-                by_task.append(np.mean([np.mean(scene) for scene in scenes]))
+                by_task.append(np.mean([r.success for r in mine]))
             assert f" {100 * np.mean(by_task):.1f} % " in row
     assert re.search(r"expert.{0,80}control.{0,80}privileged", text)
 
@@ -132,14 +131,12 @@ def test_the_gap_is_paired_by_scene(tmp_path, runs):
     (run,) = load([tmp_path / "middling"])
     by_hand = []
     for task in TASKS:
-        scenes = []
+        apart = []
         for seed in range(4):
             mine = [r for r in runs["middling"] if r.task == task and r.seed == seed and r.success is not None]
             plain = [r.success for r in mine if r.axis == "id"]
-            shifted = [r.success for r in mine if r.axis != "id"]
-            if plain and shifted:
-                scenes.append(plain[0] - sum(shifted) / len(shifted))
-        by_hand.append(sum(scenes) / len(scenes))
+            apart += [plain[0] - r.success for r in mine if r.axis != "id" and plain]
+        by_hand.append(sum(apart) / len(apart))
     assert run.gap.value == pytest.approx(sum(by_hand) / 3)
 
 

@@ -23,7 +23,8 @@ PART = {
     "tasks": ["put-on"],
     "shifts": ["execution.object-pose", "execution.action-latency", "visual.camera-pose"],
     "limit": 1,
-}  # 1 + 9 episodes
+}
+EPISODES = 12  # nine cells, and their scenes in-distribution
 
 
 def _outcomes(folder):
@@ -42,15 +43,15 @@ def reference(tmp_path_factory):
 def test_every_planned_episode_is_recorded_once_with_what_users_need(tmp_path, reference):
     folder = evaluate("expert", "quick", out=tmp_path / "run", workers=1, **PART)
     lines = (folder.path / "episodes.jsonl").read_text().splitlines()
-    assert len(lines) == len(reference) == 10
+    assert len(lines) == len(reference) == EPISODES
     for line in map(json.loads, lines):
         assert {"task", "shift", "severity", "seed", "closure_sha256", "success", "stages", "steps"} <= set(line)
         assert line["success"] is True
         assert line["error"] is None
     info = json.loads((folder.path / "run.json").read_text())
     assert info["status"] == "complete"
-    assert info["plan"]["episodes"] == 10
-    assert len((folder.path / "plan.jsonl").read_text().splitlines()) == 10
+    assert info["plan"]["episodes"] == EPISODES
+    assert len((folder.path / "plan.jsonl").read_text().splitlines()) == EPISODES
     assert info["versions"]["mujoco"] == "3.9.0"
     assert info["gl"]["renderer"]
     assert info["policy"]["uri"] == "expert"
@@ -93,7 +94,7 @@ def test_kill_9_and_resume(tmp_path, reference):
     subprocess.run([*command, "--workers", "1"], check=True)
     after = (out / "episodes.jsonl").read_text()
     assert after.startswith(before)
-    assert len(after.splitlines()) == 10
+    assert len(after.splitlines()) == EPISODES
     assert _outcomes(out) == reference
 
 
@@ -120,9 +121,9 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(tmp_path, policy_file):
 def test_a_crashed_worker_is_replaced_and_its_episode_played_again(tmp_path, policy_file, how, says):
     folder = evaluate(f"{policy_file}:Once?how={how}", "quick", out=tmp_path / "run", workers=1, **PART)
     kept = folder.records()
-    assert len(kept) == 10
-    assert [r.error for r in kept] == [None] * 10
-    assert sorted(r.attempts for r in kept) == [1] * 9 + [2]
+    assert len(kept) == EPISODES
+    assert [r.error for r in kept] == [None] * EPISODES
+    assert sorted(r.attempts for r in kept) == [1] * (EPISODES - 1) + [2]
 
 
 @pytest.mark.slow
@@ -193,7 +194,7 @@ def test_a_full_disk_is_one_clear_error_and_keeps_what_is_there(tmp_path, monkey
         evaluate("no-op", "quick", out=tmp_path / "run", workers=0, **PART)
     monkeypatch.undo()
     folder = evaluate("no-op", "quick", out=tmp_path / "run", workers=0, **PART)
-    assert len((folder.path / "episodes.jsonl").read_text().splitlines()) == 10
+    assert len((folder.path / "episodes.jsonl").read_text().splitlines()) == EPISODES
 
 
 def test_a_changed_policy_file_does_not_go_on_with_the_old_run(tmp_path, policy_file):
@@ -236,7 +237,7 @@ def test_seed_offset_plays_other_scenes_of_the_same_cells(tmp_path, reference):
     folder = evaluate("no-op", "quick", out=tmp_path / "run", workers=0, seed_offset=1000, **PART)
     keys = {r.key for r in folder.records()}
     assert {key[:3] for key in keys} == {key[:3] for key in reference}
-    assert {key[3] for key in keys} == {1000}
+    assert {key[3] for key in keys} == {1000 + key[3] for key in reference}
 
 
 def test_a_composed_shift_can_be_asked_for(tmp_path):
@@ -262,15 +263,17 @@ def test_video_is_playable_and_named_in_the_record(tmp_path):
 
 @pytest.mark.slow
 def test_replay_repeats_an_episode_bit_for_bit(tmp_path, cli):
-    evaluate("expert", "quick", out=tmp_path / "r", workers=0, limit=1, tasks=["put-on"], shifts=["visual.lighting"])
-    shown = cli("replay", "r", "--episode", "put-on/visual.lighting/3/0", "--save-scene", "scene.json")
+    chosen = {"limit": 1, "tasks": ["put-on"], "shifts": ["visual.lighting"]}
+    kept = evaluate("expert", "quick", out=tmp_path / "r", workers=0, **chosen).records()
+    name = f"put-on/visual.lighting/3/{kept[0].seed}"
+    shown = cli("replay", "r", "--episode", name, "--save-scene", "scene.json")
     assert shown.returncode == 0, shown.stderr
     assert "bit for bit" in shown.stdout
     again = cli("replay", "scene.json", "--out", "again.mp4")
     assert "success" in again.stdout
-    wrong = cli("replay", "r", "--episode", "put-on/visual.lightning/3/0")
+    wrong = cli("replay", "r", "--episode", name.replace("lighting", "lightning"))
     assert wrong.returncode == 2
-    assert "put-on/visual.lighting/3/0" in wrong.stderr
+    assert name in wrong.stderr
 
 
 def _wait_for(condition, seconds=90.0):

@@ -65,11 +65,11 @@ def test_a_run_is_what_it_says(runs, name):
     uri = {"expert": "expert", "net": f"{runs / 'net.py'}:Net"}[name]
     report = verify(runs / name, None, policy=uri)
     assert report.findings == [], said(report)
-    assert report.checked == report.from_actions == report.from_policy == 3
-    assert report.counts == {"same bits": 3, "same episode": 0, "another episode": 0}
+    assert report.checked == report.from_actions == report.from_policy == 4
+    assert report.counts == {"same bits": 4, "same episode": 0, "another episode": 0}
     assert report.passed
     size = sum(path.stat().st_size for path in (runs / name / "traces").glob("*.bin"))
-    assert size < 3 * 7000
+    assert size < 4 * 7000
 
 
 def edit(run: Path, **change) -> None:
@@ -137,7 +137,7 @@ def test_the_three_verdicts(copy, cli):
 
     name = rewrite(copy, scramble)
     report = verify(copy, None)
-    assert report.counts == {"same bits": 2, "same episode": 1, "another episode": 0}
+    assert report.counts == {"same bits": 3, "same episode": 1, "another episode": 0}
     found = report.verdicts[name]
     assert (found.verdict, found.millimetres, found.step) == ("same episode", 0.0, 31)
     assert report.passed
@@ -153,7 +153,7 @@ def test_the_three_verdicts(copy, cli):
     done = cli("verify", copy, "--all", "--json")
     assert done.returncode == 0, done.stderr
     said_ = json.loads(done.stdout)
-    assert said_["verdicts"] == {"same bits": 2, "same episode": 1, "another episode": 0}
+    assert said_["verdicts"] == {"same bits": 3, "same episode": 1, "another episode": 0}
     assert said_["episodes"][name]["step"] == 21
 
     name = rewrite(copy, nudge(-0.9))
@@ -192,7 +192,7 @@ def test_a_policy_that_throws_dice_is_measured_against_itself(runs, tmp_path):
     evaluate(f"{runs / 'net.py'}:Dice", "quick", out=tmp_path / "dice", **CHOSEN)
     uri = f"{runs / 'net.py'}:Dice"
     report = verify(tmp_path / "dice", None, policy=uri, aa=True)
-    assert report.floor == report.checked == 3
+    assert report.floor == report.checked == 4
     assert verify(runs / "net", 2, policy=f"{runs / 'net.py'}:Net", aa=True).floor == 0
     with pytest.raises(OodbenchError, match="--policy URI"):
         verify(runs / "net", 2, aa=True)
@@ -201,9 +201,9 @@ def test_a_policy_that_throws_dice_is_measured_against_itself(runs, tmp_path):
 def test_a_trace_that_was_cut_short_is_left_out(copy):
     path = next((copy / "traces").glob("*.bin"))
     path.write_bytes(path.read_bytes()[:-100])
-    assert len(trace.read(copy)) == 2
+    assert len(trace.read(copy)) == 3
     report = verify(copy, None)
-    assert report.from_actions == 2
+    assert report.from_actions == 3
 
 
 @pytest.mark.slow

@@ -501,3 +501,10 @@ def test_the_expert_solves_every_task(world, name):
 def test_stepping_before_reset_is_refused():
     with pytest.raises(OodbenchError, match="reset"):
         World("fast").step(np.zeros(7))
+
+
+def test_a_button_that_nobody_touches_stays_up(world):
+    world.reset(TASKS.get("press-button").sample(0))
+    for _ in range(120):
+        world.step(np.zeros(7))
+    assert world.joint("target") < 0.01 and world.joint("other") < 0.01

@@ -9,7 +9,8 @@ from statsmodels.stats.contingency_tables import mcnemar as their_mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from oodbench.stats.clustered import bootstrap, clustered_mean, design_effect, sign_flip
+from oodbench.stats.blocks import rate
+from oodbench.stats.clustered import bootstrap, clustered_mean, sign_flip
 from oodbench.stats.discordant import mcnemar, tango
 from oodbench.stats.methods import method_mean
 from oodbench.stats.multiple import benjamini_hochberg, holm, letters
@@ -80,9 +81,10 @@ def test_a_cluster_bootstrap_is_scipys_bootstrap_of_the_scenes(rng):
 
 
 def test_the_design_effect_is_one_for_independent_cells_and_the_cluster_size_for_copies(rng):
-    values = rng.random(200)
-    assert design_effect(np.arange(200), values) == pytest.approx(1.0, abs=0.02)
-    assert design_effect(np.repeat(np.arange(200), 8), np.repeat(values, 8)) == pytest.approx(8.0, abs=0.1)
+    won, one = (rng.random(200) < 0.6).astype(int), np.zeros(200, int)
+    assert rate(np.arange(200), one, won)[1] == pytest.approx(1.0, abs=0.01)
+    copies = (np.repeat(np.arange(200), 8), np.tile(np.arange(8), 200), np.repeat(won, 8))
+    assert rate(*copies)[1] == pytest.approx(8.0, abs=0.1)
 
 
 def test_adjusted_p_values_are_those_of_statsmodels():
@@ -188,9 +190,10 @@ def test_mmrv_is_zero_for_the_same_order_and_counts_what_is_swapped(rng):
 
 
 def test_retention_is_only_given_where_there_is_something_to_retain():
-    pairs = [(1.0, 0.5)] * 40
-    assert retention(pairs, Rate(40, 40))[0] == pytest.approx(0.5)
-    assert retention([(0.0, 0.0)] * 36 + [(1.0, 1.0)] * 4, Rate(4, 40)) == (None, None)
+    assert retention([np.array([(1.0, 0.5)] * 40)], Rate(40, 40))[0] == pytest.approx(0.5)
+    assert retention([np.array([(0.0, 0.0)] * 36 + [(1.0, 1.0)] * 4)], Rate(4, 40)) == (None, None)
+    two = [np.array([(1.0, 0.5)] * 30), np.array([(0.5, 0.5)] * 10)]
+    assert retention(two, Rate(35, 40))[0] == pytest.approx(0.5 / 0.75), "tasks count alike"
 
 
 def test_a_method_of_few_seeds_gets_no_interval_and_of_equal_seeds_that_of_its_scenes(rng):

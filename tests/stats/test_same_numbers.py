@@ -65,7 +65,7 @@ def numbers(folder: Path) -> str:
     from oodbench.report import compare, overview, paper, summary
     from oodbench.run.records import EpisodeRecord
     from oodbench.shift import ShiftSpec
-    from oodbench.stats import clustered, discordant, power, rates, real
+    from oodbench.stats import blocks, clustered, discordant, power, rates, real
     from oodbench.suite import Episode
 
     paths = sorted(path for path in folder.iterdir() if path.is_dir())
@@ -102,7 +102,7 @@ def numbers(folder: Path) -> str:
         "gate": asdict(decider.verdict("x")) | {"plan": None},
         "mean": [asdict(clustered.clustered_mean(values)), asdict(clustered.bootstrap(values))],
         "flips": [clustered.sign_flip(values), clustered.sign_flip({"t": values["0"][:9]}, one_sided=True)],
-        "design": clustered.design_effect(np.arange(120) // 4, rng.random(120)),
+        "design": blocks.rate(np.arange(120) // 3, np.arange(120) % 4, (rng.random(120) < 0.6).astype(int))[1],
         "rates": [asdict(f(k, 37)) for k in (0, 11, 36) for f in (rates.wilson, rates.clopper_pearson)],
         "pairs": [asdict(discordant.tango(9, 4, 61)), discordant.mcnemar(9, 4), discordant.mcnemar(9, 4, mid=True)],
         "power": [power.pairs_needed(0.8, 0.1, 0.4), power.mcnemar_power(150, 0.8, 0.1, 0.4)],
