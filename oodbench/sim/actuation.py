@@ -21,10 +21,13 @@ class Actuators:
 
     def __init__(self, actuation: Actuation, noise: np.random.Generator, losses: np.random.Generator) -> None:
         self._channel, self._noise, self._losses = actuation, noise, losses
+        self._faithful = actuation == Actuation()  # nothing happens on the way
         self._last = np.zeros(6)
 
     def execute(self, action: np.ndarray) -> np.ndarray:
         """The action, (7,) in [-1, 1], that reaches the controller for `action`, (7,) in [-1, 1]."""
+        if self._faithful:
+            return action
         channel = self._channel
         if channel.loss and self._losses.random() < channel.loss:
             return np.zeros(7)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import mujoco
 import numpy as np
@@ -42,10 +43,11 @@ class Built:
     model: mujoco.MjModel
     robot: RobotAsset
     assets: dict[str, ObjectAsset]  # by object id
+    index: dict[str, int]  # of an object among `assets`, by its id
     body: dict[str, int]  # by object id
     free: dict[str, int]  # first qpos of the free joint, by object id
     joint: dict[str, int]  # of drawers, buttons and knobs, by object id
-    owner: np.ndarray  # by geom: index of the object in `assets`, or one of the codes below
+    owner: np.ndarray  # by geom: index of the object, or one of the codes below
     corners: dict[str, np.ndarray]  # by object id: (n, 3) points that bound its collision shape, in its frame
     arm_qpos: np.ndarray
     arm_dof: np.ndarray
@@ -79,16 +81,23 @@ def topology(scene: Scene) -> Topology:
 def build(key: Topology) -> Built:
     """Compile the model of a topology. It belongs to the caller, who may write to it."""
     robot_name, roles = key
-    robot = ROBOTS.get(robot_name)
     assets = {id: OBJECTS.get(name) for id, name in roles}
+    spec = _room_with(robot_name).copy()
+    for id, asset in assets.items():
+        shapes.add_object(spec, asset, id)
+    return _index(spec.compile(), ROBOTS.get(robot_name), assets)
+
+
+@lru_cache(maxsize=8)
+def _room_with(robot_name: str) -> mujoco.MjSpec:
+    """The room with a robot in it, to be copied."""
+    robot = ROBOTS.get(robot_name)
     spec = _room()
     mount = spec.worldbody.add_frame(pos=robot.base)
     spec.assets = robots.files(robot_name)
     mount.attach_body(robot_spec(robot_name).worldbody.first_body(), "robot/", "")
     spec.body("robot/" + robot.hand_body).add_camera(name="hand")
-    for id, asset in assets.items():
-        shapes.add_object(spec, asset, id)
-    return _index(spec.compile(), robot, assets)
+    return spec
 
 
 def _room() -> mujoco.MjSpec:
@@ -100,6 +109,7 @@ def _room() -> mujoco.MjSpec:
     option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
     option.impratio = 10
+    option.disableflags |= mujoco.mjtDisableBit.mjDSBL_SENSOR  # the hand's force sensors: 3 % of a step, and not read
     spec.stat.extent = 1.0
     spec.stat.center = (0, 0, 0)
     visual = spec.visual
@@ -191,6 +201,7 @@ def _index(model: mujoco.MjModel, robot: RobotAsset, assets: dict[str, ObjectAss
         model=model,
         robot=robot,
         assets=assets,
+        index={id: index for index, id in enumerate(assets)},
         body=body,
         free={id: model.joint(id).qposadr[0] for id, asset in assets.items() if not asset.fixed},
         joint={id: model.joint(f"{id}/joint").id for id, asset in assets.items() if asset.joint},

@@ -15,6 +15,7 @@ GRIPPER_RATE = 0.5  # share of the full opening that the gripper's target moves 
 DAMPING = 0.05  # of the least squares
 POSTURE_GAIN = 0.1  # share of the way to the home posture, in the null space, a control step
 SETTLING = 0.5  # share of what is left of the last goal that is gone in a control step: all of it would swing
+_SCALE = np.repeat((POSITION_SCALE, ROTATION_SCALE), 3)  # of an action's first six components, (6,)
 STILL = 0.05  # share of the action range below which a motion begins to count as standing still
 
 
@@ -56,22 +57,24 @@ class Controller:
 
     def apply(self, action: np.ndarray) -> None:
         """Set the goal by `action` (7 numbers in [-1, 1]), and the actuators' set-points."""
-        site, robot = self._built.grip_site, self._built.robot
-        here, pose = self._data.site_xpos[site], rotations.of_site(self._data, site)
-        way, rest = POSITION_SCALE * action[:3], _kept(action[:3]) * (self._position - here)
-        turn, unturned = ROTATION_SCALE * action[3:6], _kept(action[3:6]) * rotations.difference(self._quat, pose)
-        self._position = here + way + rest
-        self._quat = rotations.product(rotations.of_vector(turn + unturned), pose)
-        mujoco.mju_normalize4(self._quat)
-        self._opening = min(max(self._opening - GRIPPER_RATE * action[6] * robot.opening, 0.0), robot.opening)
-        self._write(self._joint_targets(np.concatenate([way + SETTLING * rest, turn + SETTLING * unturned])))
+        data, site, robot = self._data, self._built.grip_site, self._built.robot
+        here = data.site_xpos[site]
+        asked, rest = _SCALE * action[:6], np.zeros(6)  # the pose's change (m, rad), and what is left of the last one
+        if kept := _kept(action[:3]):
+            rest[:3] = kept * (self._position - here)
+        if kept := _kept(action[3:6]):
+            rest[3:] = kept * rotations.difference(self._quat, rotations.of_site(data, site))
+        change = asked + rest
+        self._position = here + change[:3]
+        self._quat = rotations.of_turned_site(data, site, change[3:])
+        self._opening = min(max(self._opening - GRIPPER_RATE * float(action[6]) * robot.opening, 0.0), robot.opening)
+        self._write(self._joint_targets(asked + SETTLING * rest))
 
     def _joint_targets(self, error: np.ndarray) -> np.ndarray:
         """Joint positions that take the grip site along `error` (metres, rad), with the arm near its home posture."""
         built, data = self._built, self._data
         mujoco.mj_jacSite(built.model, data, self._jacobian[:3], self._jacobian[3:], built.grip_site)
-        jacobian = self._of_arm
-        jacobian[:] = self._jacobian[:, built.arm_dof]
+        jacobian = self._jacobian.take(built.arm_dof, 1, self._of_arm, "clip")  # "clip" avoids a buffer
         joints = data.qpos[built.arm_qpos]
         posture = POSTURE_GAIN * (self._home - joints)
         motion = posture + self._solver.solve(jacobian, error - rotations.applied(jacobian, posture))

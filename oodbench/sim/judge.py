@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oodbench.goal import Condition
-from oodbench.sim.predicates import holds
+from oodbench.sim.predicates import test_of
 
 if TYPE_CHECKING:
     from oodbench.sim.world import World
@@ -42,11 +43,15 @@ class Judge:
         self._world = world
         self._goal = goal = world.scene.goal
         ids = list(world.built.assets)
-        self._success = [Condition.parse(text, ids) for text in goal.success]
-        self._habit = [Condition.parse(text, ids) for text in goal.habit]
-        self._options = {text: Condition.parse(text, ids) for text in goal.options}
-        self._stage_conditions = {stage.name: Condition.parse(stage.condition, ids) for stage in goal.stages}
-        self._stages: dict[str, int | None] = dict.fromkeys(self._stage_conditions)
+
+        def test(text: str) -> Callable[[], bool]:
+            return test_of(world, Condition.parse(text, ids))
+
+        self._success = [test(text) for text in goal.success]
+        self._habit = [test(text) for text in goal.habit]
+        self._options = {text: test(text) for text in goal.options}
+        self._stage_tests = {stage.name: test(stage.condition) for stage in goal.stages}
+        self._stages: dict[str, int | None] = dict.fromkeys(self._stage_tests)
         self._held_height = dict.fromkeys(ids, 0.0)
         self._dropped = self._wrong_object = self._ever = self._holds = False
         self._rest = 0
@@ -54,7 +59,6 @@ class Judge:
         self.update()
 
     def status(self) -> Status:
-        world = self._world
         settled = self._rest >= self._settle_steps
         return Status(
             final=self._holds,
@@ -62,24 +66,26 @@ class Judge:
             settled=settled,
             stages=dict(self._stages),
             failure=None if settled else self._failure(),
-            choice=next((text for text, condition in self._options.items() if holds(world, condition)), None),
-            habit=all(holds(world, condition) for condition in self._habit) if self._habit else None,
+            choice=next((text for text, test in self._options.items() if test()), None),
+            habit=all(test() for test in self._habit) if self._habit else None,
         )
 
     def update(self) -> None:
         """Look at the world after a control step."""
-        world = self._world
-        for name, condition in self._stage_conditions.items():
-            if self._stages[name] is None and holds(world, condition):
-                self._stages[name] = world.steps
-        self._holds = all(holds(world, condition) for condition in self._success)
+        for name, test in self._stage_tests.items():
+            if self._stages[name] is None and test():
+                self._stages[name] = self._world.steps
+        self._holds = all(test() for test in self._success)
         self._ever = self._ever or self._holds
-        goal = self._goal
-        still = not goal.released or all(
+        self._rest = self._rest + 1 if self._holds and self._is_still() else 0
+        self._note_mishaps(self._goal.manipulated)
+
+    def _is_still(self) -> bool:
+        """Whether all that is handled was let go and is at rest, where the goal asks for that."""
+        world, goal = self._world, self._goal
+        return not goal.released or all(
             not world.touching_gripper(id) and world.speed(id) < REST_SPEED for id in goal.manipulated
         )
-        self._rest = self._rest + 1 if self._holds and still else 0
-        self._note_mishaps(goal.manipulated)
 
     def _note_mishaps(self, handled: tuple[str, ...]) -> None:
         world = self._world

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from oodbench.exact import norm
@@ -25,6 +25,11 @@ CONTACT_GAP = 0.012  # how far above a support the underside may be and still li
 def holds(world: World, condition: Condition) -> bool:
     """Whether a condition holds in the world now."""
     return function_of(condition.name)(world, *condition.args)
+
+
+def test_of(world: World, condition: Condition) -> Callable[[], bool]:
+    """What says whether a condition holds in the world, whenever it is called."""
+    return partial(function_of(condition.name), world, *condition.args)
 
 
 @cache
@@ -59,12 +64,12 @@ def on(world: World, id: str, support: str) -> bool:
     measured at the lowest point of the object.
     """
     area = world.asset(support).support
-    if area is None:
+    if area is None or not world.touching(id, support):
         return False
     x, y, _ = world.in_frame(support, world.center(id))
     half = area.half or (0.0, 0.0)
     inside = x * x + y * y <= area.radius**2 if area.radius else abs(x) <= half[0] and abs(y) <= half[1]
-    if not inside or not world.touching(id, support):
+    if not inside:
         return False
     return abs(world.lowest_point(id) - world.position(support)[2] - area.height) <= CONTACT_GAP
 

@@ -16,6 +16,14 @@ def of_site(data: mujoco.MjData, site: int) -> np.ndarray:
     return quat
 
 
+def of_turned_site(data: mujoco.MjData, site: int, turn: np.ndarray) -> np.ndarray:
+    """Orientation that a site has when it is turned by a rotation vector, (3,), of the world frame: (4,)."""
+    quat, own = of_site(data, site), np.zeros(3)
+    mujoco.mju_mulMatTVec3(own, data.site_xmat[site], turn)
+    mujoco.mju_quatIntegrate(quat, own, 1.0)
+    return quat
+
+
 def of_matrix(matrix: np.ndarray) -> np.ndarray:
     """The quaternion, (4,), of a rotation matrix, (9,) row by row."""
     quat = np.zeros(4)
@@ -59,6 +67,7 @@ class LeastSquares:
     def __init__(self, joints: int, damping: float) -> None:
         self._damping = damping**2
         self._gram, self._shares = np.zeros((6, 6)), np.zeros(6)
+        self._diagonal = self._gram.reshape(-1)[::7]  # a view
         self._joints = joints
 
     def solve(self, jacobian: np.ndarray, wanted: np.ndarray) -> np.ndarray:
@@ -73,7 +82,7 @@ class LeastSquares:
         """
         step = np.zeros(self._joints)
         mujoco.mju_mulMatMatT(self._gram, jacobian, jacobian)
-        self._gram.flat[::7] += self._damping
+        self._diagonal += self._damping
         mujoco.mju_cholFactor(self._gram, 0.0)
         mujoco.mju_cholSolve(self._shares, self._gram, wanted)
         mujoco.mju_mulMatTVec(step, jacobian, self._shares)

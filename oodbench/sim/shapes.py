@@ -7,6 +7,7 @@ What is seen and what is touched are separate: parts in the role "visual" are pi
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any, Literal
 
 import mujoco
@@ -135,6 +136,23 @@ def add_object(spec: mujoco.MjSpec, asset: ObjectAsset, name: str) -> Any:
     return body
 
 
+@lru_cache(maxsize=512)
+def _mesh(part: PartBase) -> meshes.Mesh | None:
+    """The mesh of a part that is neither of MuJoCo's solids nor made of several; None of others."""
+    match part:
+        case Turned():
+            return meshes.turned(part.profile, part.segments, part.hollow)
+        case Sweep():
+            return meshes.sweep(part.path, part.radii, part.segments, part.flat)
+        case Slab():
+            return meshes.extruded(meshes.rounded_rectangle(part.half, part.corner), part.height, part.bevel)
+        case Star():
+            return meshes.extruded(meshes.star(part.points, part.outer, part.inner), part.height, part.bevel)
+        case Prism():
+            return meshes.extruded(meshes.star(part.sides, part.radius, part.radius)[::2], part.height)
+    return None
+
+
 class Builder:
     """Adds the parts of one object to a model: `place` a solid or a mesh, or a `panel`, on `body` or a child of it."""
 
@@ -168,19 +186,9 @@ class Builder:
                 return {"type": GEOM.mjGEOM_CAPSULE, "size": (part.radius, part.half_height, 0)}, volume
             case Ellipsoid():
                 return {"type": GEOM.mjGEOM_ELLIPSOID, "size": part.half}, 4.19 * math.prod(part.half)
-            case Turned():
-                mesh = meshes.turned(part.profile, part.segments, part.hollow)
-            case Sweep():
-                mesh = meshes.sweep(part.path, part.radii, part.segments, part.flat)
-            case Slab():
-                outline = meshes.rounded_rectangle(part.half, part.corner)
-                mesh = meshes.extruded(outline, part.height, part.bevel)
-            case Star():
-                mesh = meshes.extruded(meshes.star(part.points, part.outer, part.inner), part.height, part.bevel)
-            case Prism():
-                mesh = meshes.extruded(meshes.star(part.sides, part.radius, part.radius)[::2], part.height)
-            case _:
-                raise AssetError(f"object {self.asset.name!r}: no geometry for {part.family!r}")
+        mesh = _mesh(part)
+        if mesh is None:
+            raise AssetError(f"object {self.asset.name!r}: no geometry for {part.family!r}")
         vertices, faces = mesh
         extent = np.ptp(vertices, axis=0)
         mesh_name = f"{self.name}/mesh/{len(self.spec.meshes)}"

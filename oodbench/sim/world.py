@@ -396,10 +396,9 @@ class World:
         return self._in_contact(index, LEFT_FINGER) and self._in_contact(index, RIGHT_FINGER)
 
     def _index(self, id: str) -> int:
-        return list(self.built.assets).index(id)
+        return self.built.index[id]
 
     def _in_contact(self, a: int, b: int) -> bool:
         if self._pairs is None:
-            owners = self.built.owner[self.data.contact.geom]
-            self._pairs = {(int(x), int(y)) for x, y in owners}
+            self._pairs = {(x, y) for x, y in self.built.owner[self.data.contact.geom].tolist()}
         return (a, b) in self._pairs or (b, a) in self._pairs
