@@ -24,6 +24,7 @@ from oodbench.sim.predicates import holds
 
 UPRIGHT = 0.7  # cosine of the tilt beyond which an object has fallen over
 LOW = 0.018  # height of the grip over what lies flat (m)
+AWAY = 0.10  # the hand has left what it put down when it is so far from it (m)
 ROOM = 0.03  # between what is carried and the highest thing under it (m)
 
 Skill = Callable[..., np.ndarray]
@@ -35,7 +36,7 @@ SKILLS: Registry[Skill] = Registry("expert skill")
 def skill(predicate: str) -> Callable[[Skill], Skill]:
     """Register the decorated function as the way to reach a predicate.
 
-    It is called at every control step at which the predicate does not hold, or at which the hand still touches what
+    It is called at every control step at which the predicate does not hold, or at which the hand has not left yet what
     the predicate is about, with the Expert and the predicate's arguments. It returns the action, (7,), and keeps
     nothing from one call to the next.
 
@@ -66,11 +67,17 @@ class Expert(Hand):
 
     def action(self) -> np.ndarray:
         """What to do in the present state, (7,)."""
-        for condition, function in self._todo:
+        missing = next((i for i, (condition, _) in enumerate(self._todo) if not holds(self.world, condition)), None)
+        for index, (condition, function) in enumerate(self._todo):
             item = str(condition.args[0])
-            if not holds(self.world, condition) or self.world.touching_gripper(item):
+            last = missing is None and index == len(self._todo) - 1
+            if index == missing or self.world.held(item) or (last and self._near(item)):
                 return function(self, *condition.args)
         return self.stay()
+
+    def _near(self, item: str) -> bool:
+        """Whether the hand has not left `item` yet."""
+        return self.world.touching_gripper(item) or norm(self.world.grip_position - self.grasp_point(item)) < AWAY
 
     def stay(self) -> np.ndarray:
         """Rest, with the gripper open."""

@@ -13,8 +13,9 @@ from oodbench.sim.world import World
 
 OPEN, CLOSE = -1.0, 1.0
 FAST, CAREFUL = 1.0, 0.4  # speed limits, as shares of the action range
-GAIN = 0.5  # share of what is missing that is asked for in a control step
-TURN_GAIN = 0.5
+GAIN = 0.33  # share of what is missing that is asked for in a control step, at the end of a way
+BRAKING = 0.14  # share of the action range by which the hand slows down in a control step before that
+TURNING = 0.7  # speed limit of turns
 EITHER = math.radians(10)  # how near to a right angle two equal turns count as equally long
 
 
@@ -30,29 +31,44 @@ class Hand:
         """Take hold of the world that the next episodes are played in."""
         self.world = world
 
-    def toward(self, point: np.ndarray, yaw: float, grip: float, speed: float = FAST, gain: float = GAIN) -> np.ndarray:
+    def toward(
+        self, point: np.ndarray, yaw: float, grip: float, speed: float = FAST, aside: float = 1.0
+    ) -> np.ndarray:
         """The action, (7,), that takes the hand towards a pose in which it points down.
 
-        It slows down in proportion to what is left. Actions that are still on their way (latency) count as done, so
-        that they are not asked for twice.
+        It brakes gently, and comes to rest in proportion to what is left. Actions that are still on their way (latency)
+        count as done, so that they are not asked for twice.
 
         Args:
             point: Where the point between the fingertips should be (m, world frame), (3,).
             yaw: Direction along which the fingers close (rad about z).
             grip: The gripper's command, from OPEN to CLOSE.
             speed: At most this share of the action range.
-            gain: Share of what is missing that is asked for.
+            aside: At most this share of the usual speed aside: 0 rises or comes down where it is.
         """
         pending = self.world.pending_actions
-        way = (point - self.heading()) * (gain / POSITION_SCALE)
+        way = (point - self.heading()) / POSITION_SCALE
         here = rotations.of_site(self.world.data, self.world.built.grip_site)
         turn = _rotation_to(here, yaw) / ROTATION_SCALE
         if len(pending):
             turn = turn - pending[:, 3:6].sum(axis=0)
-        turn = turn * TURN_GAIN
-        way = way * (self.pace * min(1.0, speed / max(norm(way), 1e-9)))
-        turn = turn * (self.pace * min(1.0, speed / max(norm(turn), 1e-9)))
-        return np.array([*way, *turn, grip])
+        motion = np.array([*(aside * self._slowed(way[:2])), *self._slowed(way[2:])])
+        motion *= self.pace * min(1.0, speed / max(norm(motion), 1e-9))
+        turn = self._slowed(turn)
+        turn *= self.pace * min(1.0, min(speed, TURNING) / max(norm(turn), 1e-9))
+        return np.array([*motion, *turn, grip])
+
+    @staticmethod
+    def _slowed(way: np.ndarray) -> np.ndarray:
+        """How much of a way, in shares of the action range, to go in a control step; its length has no limit."""
+        rest = norm(way)
+        if rest < 1e-9:
+            return way
+        gentle = BRAKING / GAIN  # the speed from which on it is in proportion
+        wanted = GAIN * rest
+        if wanted > gentle:
+            wanted = math.sqrt(gentle * (2 * wanted - gentle))
+        return way * (wanted / rest)
 
     def heading(self) -> np.ndarray:
         """Where the hand will be when all that was asked for is done (m, world frame), (3,)."""

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from oodbench.exact import norm
-from oodbench.expert.expert import Expert, skill
+from oodbench.expert.expert import AWAY, Expert, skill
 from oodbench.expert.hand import CAREFUL, CLOSE, FAST, OPEN, turn_between
 
 FINGERTIP = 0.025  # room for the fingertips over the top of what they come down on (m)
@@ -19,11 +19,13 @@ HOVER = 0.05  # the fingers come down on a thing from at least this far above it
 EXACT = 0.006  # what may be missing aside where the cone ends (m),
 TURNED = 0.1  # in direction (rad),
 TURN_REACH = 0.06  # and how much a rad counts (m)
-CLOSING = 0.013  # the fingers may close this far from the grasp, aside and in height (m)
+CLOSING = 0.012  # the fingers may close this far from the grasp, aside
+DOWN = 0.010  # and in height (m)
 KEPT = 0.022  # fingers that have begun to close go on to this distance (m)
 SLIPPED = 0.025  # a handle farther than this from the grip is lost (m)
-SLOPE = 2.0  # of the cones
-START = 0.25  # share of the action range with which a movement begins
+SLOPE = 1.5  # of the cones,
+BESIDE = 0.03  # or such that they are over the top of what is tall when this much is missing (m)
+START = 0.2  # share of the action range with which a movement begins
 
 
 @skill("on")
@@ -99,9 +101,10 @@ def let_go(expert: Expert, item: str) -> np.ndarray:
     free = _clamp((opening(expert) - 0.5 * world.built.robot.opening) / (0.4 * world.built.robot.opening))
     if world.touching_gripper(item):
         free = 0.0
-    up = world.grip_position[2] - expert.grasp_point(item)[2]
-    speed = free * (START + 8.0 * max(up, 0.0))
-    return expert.toward(expert.heading() + np.array([0.0, 0.0, 0.10 * free]), expert.yaw(), OPEN, min(speed, FAST))
+    up = norm(world.grip_position - expert.grasp_point(item))
+    speed = free * (START + 8.0 * up)
+    rise = free * max(AWAY + 0.02 - up, 0.0)
+    return expert.toward(expert.heading() + np.array([0.0, 0.0, rise]), expert.yaw(), OPEN, min(speed, FAST))
 
 
 def take(expert: Expert, item: str) -> np.ndarray:
@@ -114,15 +117,15 @@ def take(expert: Expert, item: str) -> np.ndarray:
     turn = abs(turn_between(expert.yaw(), yaw))
     width = asset.grasp.width if asset.grasp else asset.joint.handle_width if asset.joint else 0.03
     gap, full = opening(expert), world.built.robot.opening
-    near = KEPT if gap < 0.85 * full else CLOSING
+    near, low = (KEPT, KEPT) if gap < 0.85 * full else (CLOSING, DOWN)
     missed = gap < width - 0.008
-    if aside < near and -near < height < near and turn < 0.25 and not missed:
+    if aside < near and -low < height < low and turn < 0.25 and not missed:
         return expert.toward(grasp, yaw, CLOSE, CAREFUL)
     narrow = _clamp((min(width + 0.02, 0.95 * full) - gap) / 0.02)
     missing = max(aside - EXACT, 0.0) + TURN_REACH * max(turn - TURNED, 0.0) + 0.03 * narrow
-    top = max(HOVER, world.position(item)[2] + asset.height + FINGERTIP - grasp[2])
-    clear = max(top, expert.clear_height(item) + 0.02 - grasp[2])
-    over = min(SLOPE * missing, clear)
+    tall = world.position(item)[2] + asset.height + FINGERTIP - grasp[2]
+    clear = max(HOVER, tall, expert.clear_height(item) + 0.02 - grasp[2])
+    over = min(max(SLOPE, tall / BESIDE) * missing, clear)
     point = np.array([grasp[0], grasp[1], grasp[2] + over])
     return _over(expert, point, yaw, OPEN, over - height, FAST)
 
@@ -131,7 +134,8 @@ def has(expert: Expert, item: str) -> bool:
     """Whether the gripper has `item`: both fingers touch it, or a handle is between them."""
     world = expert.world
     caught = world.asset(item).joint is not None and world.grip_distance(item) < SLIPPED / 2
-    return world.held(item) or (caught and world.touching_gripper(item))
+    between = expert.aside_of(expert.grasp_point(item)) < KEPT and world.lowest_point(item) > 0.005
+    return world.held(item) or ((caught or between) and world.touching_gripper(item))
 
 
 def opening(expert: Expert) -> float:
@@ -156,11 +160,7 @@ def free_spot(expert: Expert, item: str, container: str) -> np.ndarray:
 
 def _over(expert: Expert, point: np.ndarray, yaw: float, grip: float, deficit: float, speed: float) -> np.ndarray:
     """Towards `point`, aside only as far as the hand is high enough. deficit: height that is missing (m)."""
-    here = expert.heading()
-    share = _clamp(1.25 - deficit / 0.06)
-    way = point - here
-    aim = here + np.array([share * way[0], share * way[1], way[2]])
-    return expert.toward(aim, yaw, grip, speed)
+    return expert.toward(point, yaw, grip, speed, aside=_clamp(1.25 - deficit / 0.06))
 
 
 def _starting(height: float) -> float:
