@@ -31,9 +31,7 @@ class Hand:
         """Take hold of the world that the next episodes are played in."""
         self.world = world
 
-    def toward(
-        self, point: np.ndarray, yaw: float, grip: float, speed: float = FAST, aside: float = 1.0
-    ) -> np.ndarray:
+    def toward(self, point: np.ndarray, yaw: float, grip: float, speed: float = FAST, aside: float = 1.0) -> np.ndarray:
         """The action, (7,), that takes the hand towards a pose in which it points down.
 
         It brakes gently, and comes to rest in proportion to what is left. Actions that are still on their way (latency)
