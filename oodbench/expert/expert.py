@@ -24,7 +24,6 @@ from oodbench.sim.predicates import holds
 
 UPRIGHT = 0.7  # cosine of the tilt beyond which an object has fallen over
 LOW = 0.018  # height of the grip over what lies flat (m)
-AWAY = 0.10  # the hand has left what it put down when it is so far from it (m)
 ROOM = 0.03  # between what is carried and the highest thing under it (m)
 
 Skill = Callable[..., np.ndarray]
@@ -36,9 +35,9 @@ SKILLS: Registry[Skill] = Registry("expert skill")
 def skill(predicate: str) -> Callable[[Skill], Skill]:
     """Register the decorated function as the way to reach a predicate.
 
-    It is called at every control step at which the predicate does not hold, or at which the hand has not left yet what
-    the predicate is about, with the Expert and the predicate's arguments. It returns the action, (7,), and keeps
-    nothing from one call to the next.
+    It is called with the Expert and the predicate's arguments at every control step at which the predicate is the first
+    of the goal that does not hold, or at which the goal holds and it is the last: then it lets go, leaves, and rests.
+    It returns the action, (7,), and keeps nothing from one call to the next.
 
     Args:
         predicate: The name of the predicate.
@@ -69,15 +68,10 @@ class Expert(Hand):
         """What to do in the present state, (7,)."""
         missing = next((i for i, (condition, _) in enumerate(self._todo) if not holds(self.world, condition)), None)
         for index, (condition, function) in enumerate(self._todo):
-            item = str(condition.args[0])
-            last = missing is None and index == len(self._todo) - 1
-            if index == missing or self.world.held(item) or (last and self._near(item)):
+            left = missing is None and index == len(self._todo) - 1  # what was done last is left, however far that goes
+            if index == missing or self.world.held(str(condition.args[0])) or left:
                 return function(self, *condition.args)
         return self.stay()
-
-    def _near(self, item: str) -> bool:
-        """Whether the hand has not left `item` yet."""
-        return self.world.touching_gripper(item) or norm(self.world.grip_position - self.grasp_point(item)) < AWAY
 
     def stay(self) -> np.ndarray:
         """Rest, with the gripper open."""
@@ -145,11 +139,19 @@ class Expert(Hand):
         if asset.joint:
             return self.equal_yaw(own + asset.joint.handle_yaw)
         if self.lies(item):
-            axis = world.rotation(item)[:, 2]
-            return self.equal_yaw(math.atan2(axis[1], axis[0]) + math.pi / 2)
+            return self.equal_yaw(self._narrowest(item))
         if asset.grasp is None or asset.grasp.any_yaw:
             return self.yaw()
         return self.equal_yaw(own + asset.grasp.yaw)
+
+    def _narrowest(self, item: str) -> float:
+        """The direction (rad about z) in which what has fallen over is narrowest, of its axes that lie flat enough."""
+        world = self.world
+        corners, axes = world.built.corners[item], world.rotation(item)
+        extents = corners.max(axis=0) - corners.min(axis=0)
+        flat = [i for i in range(3) if abs(axes[2, i]) < UPRIGHT]
+        axis = axes[:, min(flat, key=lambda i: extents[i])]
+        return math.atan2(axis[1], axis[0])
 
     def clear_height(self, *involved: str) -> float:
         """Height over which nothing else on the table is in the way (m)."""

@@ -12,8 +12,9 @@ from oodbench.sim import rotations
 from oodbench.sim.world import World
 
 OPEN, CLOSE = -1.0, 1.0
-FAST, CAREFUL = 1.0, 0.4  # speed limits, as shares of the action range
+FAST, CAREFUL = 0.85, 0.4  # speed limits, as shares of the action range
 GAIN = 0.33  # share of what is missing that is asked for in a control step, at the end of a way
+GZ = 0.8
 BRAKING = 0.14  # share of the action range by which the hand slows down in a control step before that
 TURNING = 0.7  # speed limit of turns
 EITHER = math.radians(10)  # how near to a right angle two equal turns count as equally long
@@ -31,7 +32,16 @@ class Hand:
         """Take hold of the world that the next episodes are played in."""
         self.world = world
 
-    def toward(self, point: np.ndarray, yaw: float, grip: float, speed: float = FAST, aside: float = 1.0) -> np.ndarray:
+    def toward(
+        self,
+        point: np.ndarray,
+        yaw: float,
+        grip: float,
+        speed: float = FAST,
+        *,
+        aside: float = 1.0,
+        down: float = 1.0,
+    ) -> np.ndarray:
         """The action, (7,), that takes the hand towards a pose in which it points down.
 
         It brakes gently, and comes to rest in proportion to what is left. Actions that are still on their way (latency)
@@ -42,7 +52,8 @@ class Hand:
             yaw: Direction along which the fingers close (rad about z).
             grip: The gripper's command, from OPEN to CLOSE.
             speed: At most this share of the action range.
-            aside: At most this share of the usual speed aside: 0 rises or comes down where it is.
+            aside: Share of the usual speed aside: 0 rises or comes down where it is.
+            down: Speed limit downwards, as a share of the action range.
         """
         pending = self.world.pending_actions
         way = (point - self.heading()) / POSITION_SCALE
@@ -50,7 +61,7 @@ class Hand:
         turn = _rotation_to(here, yaw) / ROTATION_SCALE
         if len(pending):
             turn = turn - pending[:, 3:6].sum(axis=0)
-        motion = np.array([*(aside * self._slowed(way[:2])), *self._slowed(way[2:])])
+        motion = np.array([*(aside * self._slowed(way[:2])), max(GZ * self._slowed(way[2:])[0], -down)])
         motion *= self.pace * min(1.0, speed / max(norm(motion), 1e-9))
         turn = self._slowed(turn)
         turn *= self.pace * min(1.0, min(speed, TURNING) / max(norm(turn), 1e-9))

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from oodbench.exact import dot, norm
-from oodbench.expert.expert import AWAY, Expert, skill
+from oodbench.expert.expert import ROOM, Expert, skill
 from oodbench.expert.hand import CAREFUL, CLOSE, FAST, OPEN, turn_between
 
 FINGERTIP = 0.025  # room for the fingertips over the top of what they come down on (m)
@@ -25,7 +25,10 @@ KEPT = 0.022  # fingers that have begun to close go on to this distance (m)
 SLIPPED = 0.025  # a handle farther than this from the grip is lost (m)
 SLOPE = 1.5  # of the cones,
 BESIDE = 0.03  # or such that they are over the top of what is tall when this much is missing (m)
-START = 0.2  # share of the action range with which a movement begins
+START = 0.15  # share of the action range with which a movement begins
+RAMP = 0.10  # over which height, or way aside, one movement fades into the next (m)
+DESCENT = 0.3  # how much faster a descent may be that is over its end
+AWAY = 0.12  # the hand leaves what it put down until it is so far from it (m)
 
 
 @skill("on")
@@ -33,24 +36,27 @@ def put_on(expert: Expert, item: str, support: str) -> np.ndarray:
     """On the middle of the support."""
     area = expert.world.asset(support).support
     assert area is not None, f"{support} has no support"
-    return place(expert, item, expert.above(support, area.height), (support,), expert.holds("on", item, support))
+    done = expert.holds("on", item, support)
+    return place(expert, item, expert.above(support, area.height), (support,), done, exact=_share_of(area.radius or min(area.half)))
 
 
 @skill("inside")
 def put_in(expert: Expert, item: str, container: str) -> np.ndarray:
     """Dropped over the middle of the container, or over a side when something else is in it or is to come."""
     spot = free_spot(expert, item, container)
-    return place(expert, item, spot, (), expert.holds("inside", item, container), drop=True)
+    exact = _share_of(expert.world.asset(container).cavity.radius)
+    return place(expert, item, spot, (), expert.holds("inside", item, container), exact=exact, drop=True)
 
 
 @skill("beside")
 def put_beside(expert: Expert, item: str, anchor: str, x: float, y: float) -> np.ndarray:
     """On the table, in a direction from the anchor."""
     world = expert.world
-    apart = world.asset(item).radius + world.asset(anchor).radius + 0.02
+    apart = world.asset(item).radius + world.asset(anchor).radius + 0.035
     distance = min(max(apart, 0.10), 0.17)
     spot = np.array([*(expert.seen(anchor, world.center(anchor))[:2] + distance * np.array([x, y])), 0.0])
-    return place(expert, item, spot, (), expert.holds("beside", item, anchor, x, y))
+    top = world.position(anchor)[2] + world.asset(anchor).height + ROOM
+    return place(expert, item, spot, (), expert.holds("beside", item, anchor, x, y), exact=0.03, beside=top)
 
 
 @skill("raised")
@@ -65,7 +71,15 @@ def lift(expert: Expert, item: str, height: float) -> np.ndarray:
 
 
 def place(
-    expert: Expert, item: str, spot: np.ndarray, involved: tuple[str, ...], done: bool, drop: bool = False
+    expert: Expert,
+    item: str,
+    spot: np.ndarray,
+    involved: tuple[str, ...],
+    done: bool,
+    *,
+    exact: float,
+    drop: bool = False,
+    beside: float = 0.0,
 ) -> np.ndarray:
     """Bring the underside of `item` to `spot` and let it go there.
 
@@ -75,36 +89,44 @@ def place(
         spot: Where its underside should be, under its centre (m, world frame), (3,).
         involved: Things that need not be passed over: what it is put on.
         done: Whether it is where it should be.
+        exact: How far aside of the spot is near enough (m).
         drop: Whether it may fall the rest of the way, from about the height of `spot`.
+        beside: Height of something that stands close to the spot (m).
     """
     world = expert.world
     here = expert.heading()
-    center, bottom = world.center(item), world.lowest_point(item)
-    rest = spot[:2] - center[:2] - (here - world.grip_position)[:2]
+    bottom = world.lowest_point(item)
+    rest = spot[:2] - world.center(item)[:2] - (here - world.grip_position)[:2]
     aside, over = norm(rest), bottom - spot[2]
-    there = aside < CLOSING and over < (0.03 if drop else 0.008)
     if not has(expert, item):
-        falling = aside < 2 * CLOSING and -0.2 * drop - 0.01 < over < 0.03 and world.speed(item) > 0.02
-        return let_go(expert, item) if done or falling else take(expert, item)
-    if (done and world.speed(item) < 0.1 and not drop) or there or (drop and done and aside < 2 * CLOSING):
-        return let_go(expert, item)
-    cruise = max(expert.clear_height(item, *involved), spot[2] + 0.04)
+        falling = aside < 2 * exact + CLOSING and (over > -0.2 if drop else over > -0.01) and over < 0.03
+        gone = done or (falling and world.speed(item) > 0.02)
+        return let_go(expert, item, spot[2]) if gone else take(expert, item)
+    there = aside < 1.3 * exact + 0.004 and over < (0.03 if drop else 0.008)
+    if there or (done and aside < 2 * exact + CLOSING):
+        return let_go(expert, item, spot[2])
     low = spot[2] + (0.015 if drop else -0.004)
-    needed = low + min(SLOPE * max(aside - EXACT, 0.0), cruise - low)
+    cruise = max(expert.clear_height(item, *involved), spot[2] + 0.04)
+    needed = low + min(max(SLOPE, (beside - low) / 0.05) * max(aside - exact, 0.0), cruise - low)
     point = here + np.array([*rest, needed - bottom])
-    return _over(expert, point, expert.yaw(), CLOSE, needed - bottom, _starting(bottom - 0.0))
+    return _over(expert, point, expert.yaw(), CLOSE, _starting(bottom))
 
 
-def let_go(expert: Expert, item: str) -> np.ndarray:
-    """Open the fingers, and leave upwards when they are off it."""
+def let_go(expert: Expert, item: str, level: float = 0.0) -> np.ndarray:
+    """Open the fingers, leave upwards when they are off it, and rest.
+
+    Args:
+        expert: Whose hand and eyes.
+        item: What is let go.
+        level: Height that it is let go over at least (m).
+    """
     world = expert.world
-    free = _clamp((opening(expert) - 0.5 * world.built.robot.opening) / (0.4 * world.built.robot.opening))
-    if world.touching_gripper(item):
-        free = 0.0
-    up = norm(world.grip_position - expert.grasp_point(item))
-    speed = free * (START + 8.0 * up)
-    rise = free * max(AWAY + 0.02 - up, 0.0)
-    return expert.toward(expert.heading() + np.array([0.0, 0.0, rise]), expert.yaw(), OPEN, min(speed, FAST))
+    full = world.built.robot.opening
+    free = 0.0 if world.touching_gripper(item) else _clamp((opening(expert) / full - 0.5) / 0.4)
+    x, y, z = expert.grasp_point(item)
+    up = norm(world.grip_position - np.array([x, y, max(z, level)]))
+    rise = np.array([0.0, 0.0, max(AWAY - up, 0.0)])
+    return expert.toward(expert.heading() + rise, expert.yaw(), OPEN, min(FAST, free * (START + 6.0 * up)))
 
 
 def take(expert: Expert, item: str) -> np.ndarray:
@@ -127,7 +149,7 @@ def take(expert: Expert, item: str) -> np.ndarray:
     clear = max(HOVER, tall, expert.clear_height(item) + 0.02 - grasp[2])
     over = min(max(SLOPE, tall / BESIDE) * missing, clear)
     point = np.array([grasp[0], grasp[1], grasp[2] + over])
-    return _over(expert, point, yaw, OPEN, over - height, FAST)
+    return _over(expert, point, yaw, OPEN, FAST)
 
 
 def has(expert: Expert, item: str) -> bool:
@@ -135,7 +157,8 @@ def has(expert: Expert, item: str) -> bool:
     world = expert.world
     caught = world.asset(item).joint is not None and world.grip_distance(item) < SLIPPED / 2
     between = expert.aside_of(expert.grasp_point(item)) < KEPT and world.lowest_point(item) > 0.005
-    return world.held(item) or ((caught or between) and world.touching_gripper(item))
+    squeezed = opening(expert) < 0.97 * world.built.robot.opening
+    return squeezed and (world.held(item) or ((caught or between) and world.touching_gripper(item)))
 
 
 def opening(expert: Expert) -> float:
@@ -158,14 +181,21 @@ def free_spot(expert: Expert, item: str, container: str) -> np.ndarray:
     return spot
 
 
-def _over(expert: Expert, point: np.ndarray, yaw: float, grip: float, deficit: float, speed: float) -> np.ndarray:
-    """Towards `point`, aside only as far as the hand is high enough. deficit: height that is missing (m)."""
-    return expert.toward(point, yaw, grip, speed, aside=_clamp(1.25 - deficit / 0.06))
+def _over(expert: Expert, point: np.ndarray, yaw: float, grip: float, speed: float) -> np.ndarray:
+    """Towards `point`: aside as far as the hand is high enough, and down as far as it is over it."""
+    way = point - expert.heading()
+    down = START + DESCENT * _clamp(1.0 - norm(way[:2]) / RAMP)
+    return expert.toward(point, yaw, grip, speed, aside=_clamp(1.1 - way[2] / RAMP), down=down)
 
 
 def _starting(height: float) -> float:
     """Speed limit of a movement that began on the table: the higher, the faster."""
     return min(FAST, START + 15.0 * max(height, 0.0))
+
+
+def _share_of(radius: float) -> float:
+    """How exactly a thing is put on or into something of this size (m)."""
+    return min(max(0.3 * radius, EXACT), 0.02)
 
 
 def _clamp(x: float) -> float:
