@@ -20,6 +20,7 @@ from oodbench.observation import Seen
 from oodbench.policies.base import EpisodeInfo, PolicySpec
 from oodbench.registry import Registry
 from oodbench.seeding import generator
+from oodbench.sim import rotations
 from oodbench.sim.predicates import holds
 
 UPRIGHT = 0.7  # cosine of the tilt beyond which an object has fallen over
@@ -152,6 +153,11 @@ class Expert(Hand):
         flat = [i for i in range(3) if abs(axes[2, i]) < UPRIGHT]
         axis = axes[:, min(flat, key=lambda i: extents[i])]
         return math.atan2(axis[1], axis[0])
+
+    def highest_point(self, item: str) -> float:
+        """The greatest height of the object's collision shape (m)."""
+        heights = rotations.applied(self.world.built.corners[item], self.world.rotation(item)[2])
+        return float(self.world.position(item)[2] + heights.max())
 
     def clear_height(self, *involved: str) -> float:
         """Height over which nothing else on the table is in the way (m)."""

@@ -16,7 +16,7 @@ FAST, CAREFUL = 0.85, 0.4  # speed limits, as shares of the action range
 GAIN = 0.33  # share of what is missing that is asked for in a control step, at the end of a way
 GZ = 0.8
 BRAKING = 0.14  # share of the action range by which the hand slows down in a control step before that
-TURNING = 0.7  # speed limit of turns
+TURNING = 0.6  # speed limit of turns
 EITHER = math.radians(10)  # how near to a right angle two equal turns count as equally long
 
 

@@ -20,14 +20,14 @@ EXACT = 0.006  # what may be missing aside where the cone ends (m),
 TURNED = 0.1  # in direction (rad),
 TURN_REACH = 0.06  # and how much a rad counts (m)
 CLOSING = 0.012  # the fingers may close this far from the grasp, aside
-DOWN = 0.010  # and in height (m)
+DOWN = 0.012  # and in height (m)
 KEPT = 0.022  # fingers that have begun to close go on to this distance (m)
 SLIPPED = 0.025  # a handle farther than this from the grip is lost (m)
 SLOPE = 1.5  # of the cones,
 BESIDE = 0.03  # or such that they are over the top of what is tall when this much is missing (m)
 START = 0.15  # share of the action range with which a movement begins
 RAMP = 0.10  # over which height, or way aside, one movement fades into the next (m)
-DESCENT = 0.3  # how much faster a descent may be that is over its end
+DESCENT = 0.4  # how much faster a descent may be that is over its end
 AWAY = 0.12  # the hand leaves what it put down until it is so far from it (m)
 
 
@@ -109,7 +109,7 @@ def place(
     cruise = max(expert.clear_height(item, *involved), spot[2] + 0.04)
     needed = low + min(max(SLOPE, (beside - low) / 0.05) * max(aside - exact, 0.0), cruise - low)
     point = here + np.array([*rest, needed - bottom])
-    return _over(expert, point, expert.yaw(), CLOSE, _starting(bottom))
+    return _over(expert, point, expert.yaw(), CLOSE, _starting(bottom), needed - low)
 
 
 def let_go(expert: Expert, item: str, level: float = 0.0) -> np.ndarray:
@@ -139,17 +139,18 @@ def take(expert: Expert, item: str) -> np.ndarray:
     turn = abs(turn_between(expert.yaw(), yaw))
     width = asset.grasp.width if asset.grasp else asset.joint.handle_width if asset.joint else 0.03
     gap, full = opening(expert), world.built.robot.opening
-    near, low = (KEPT, KEPT) if gap < 0.85 * full else (CLOSING, DOWN)
+    exact = min(max((full - width) / 2 - 0.008, EXACT), 0.014)
+    near, low = (KEPT, KEPT) if gap < 0.85 * full else (exact + 0.006, DOWN)
     missed = gap < width - 0.008
     if aside < near and -low < height < low and turn < 0.25 and not missed:
         return expert.toward(grasp, yaw, CLOSE, CAREFUL)
     narrow = _clamp((min(width + 0.02, 0.95 * full) - gap) / 0.02)
-    missing = max(aside - EXACT, 0.0) + TURN_REACH * max(turn - TURNED, 0.0) + 0.03 * narrow
-    tall = world.position(item)[2] + asset.height + FINGERTIP - grasp[2]
+    missing = max(aside - exact, 0.0) + TURN_REACH * max(turn - TURNED, 0.0) + 0.03 * narrow
+    tall = expert.highest_point(item) + FINGERTIP - grasp[2]
     clear = max(HOVER, tall, expert.clear_height(item) + 0.02 - grasp[2])
     over = min(max(SLOPE, tall / BESIDE) * missing, clear)
     point = np.array([grasp[0], grasp[1], grasp[2] + over])
-    return _over(expert, point, yaw, OPEN, FAST)
+    return _over(expert, point, yaw, OPEN, FAST, over)
 
 
 def has(expert: Expert, item: str) -> bool:
@@ -181,11 +182,15 @@ def free_spot(expert: Expert, item: str, container: str) -> np.ndarray:
     return spot
 
 
-def _over(expert: Expert, point: np.ndarray, yaw: float, grip: float, speed: float) -> np.ndarray:
-    """Towards `point`: aside as far as the hand is high enough, and down as far as it is over it."""
+def _over(expert: Expert, point: np.ndarray, yaw: float, grip: float, speed: float, climb: float) -> np.ndarray:
+    """Towards `point`: aside as far as the hand is high enough, and down as far as it is over it.
+
+    climb: height of `point` over the end of the way (m); most of it comes before the way aside.
+    """
     way = point - expert.heading()
-    down = START + DESCENT * _clamp(1.0 - norm(way[:2]) / RAMP)
-    return expert.toward(point, yaw, grip, speed, aside=_clamp(1.1 - way[2] / RAMP), down=down)
+    aside = _clamp(1.1 - way[2] / min(max(1.05 * climb, 0.02), RAMP))
+    down = 0.05 + DESCENT * _clamp(1.0 - norm(way[:2]) / RAMP)
+    return expert.toward(point, yaw, grip, speed, aside=aside, down=down)
 
 
 def _starting(height: float) -> float:
