@@ -109,7 +109,7 @@ def place(
     cruise = max(expert.clear_height(item, *involved), spot[2] + 0.04)
     needed = low + min(max(SLOPE, (beside - low) / 0.05) * max(aside - exact, 0.0), cruise - low)
     point = here + np.array([*rest, needed - bottom])
-    return _over(expert, point, expert.yaw(), CLOSE, _starting(bottom), needed - low)
+    return _over(expert, point, expert.yaw(), CLOSE, _starting(bottom), needed)
 
 
 def let_go(expert: Expert, item: str, level: float = 0.0) -> np.ndarray:
@@ -122,7 +122,7 @@ def let_go(expert: Expert, item: str, level: float = 0.0) -> np.ndarray:
     """
     world = expert.world
     full = world.built.robot.opening
-    free = 0.0 if world.touching_gripper(item) else _clamp((opening(expert) / full - 0.5) / 0.4)
+    free = _clamp((opening(expert) / full - 0.5) / 0.4) * (0.4 if world.touching_gripper(item) else 1.0)
     x, y, z = expert.grasp_point(item)
     up = norm(world.grip_position - np.array([x, y, max(z, level)]))
     rise = np.array([0.0, 0.0, max(AWAY - up, 0.0)])
@@ -185,7 +185,7 @@ def free_spot(expert: Expert, item: str, container: str) -> np.ndarray:
 def _over(expert: Expert, point: np.ndarray, yaw: float, grip: float, speed: float, climb: float) -> np.ndarray:
     """Towards `point`: aside as far as the hand is high enough, and down as far as it is over it.
 
-    climb: height of `point` over the end of the way (m); most of it comes before the way aside.
+    climb: how much of a climb it can be (m); most of it comes before the way aside.
     """
     way = point - expert.heading()
     aside = _clamp(1.1 - way[2] / min(max(1.05 * climb, 0.02), RAMP))
