@@ -25,6 +25,7 @@ from oodbench.sim.predicates import holds
 
 UPRIGHT = 0.7  # cosine of the tilt beyond which an object has fallen over
 LOW = 0.018  # height of the grip over what lies flat (m)
+LOST = -0.05  # what is lower than this is out of reach (m)
 ROOM = 0.03  # between what is carried and the highest thing under it (m)
 
 Skill = Callable[..., np.ndarray]
@@ -71,8 +72,12 @@ class Expert(Hand):
         for index, (condition, function) in enumerate(self._todo):
             left = missing is None and index == len(self._todo) - 1  # what was done last is left, however far that goes
             if index == missing or self.world.held(str(condition.args[0])) or left:
-                return function(self, *condition.args)
+                return self.stay() if self._lost(str(condition.args[0])) else function(self, *condition.args)
         return self.stay()
+
+    def _lost(self, item: str) -> bool:
+        """Whether `item` fell off the table."""
+        return bool(self.world.position(item)[2] < LOST)
 
     def stay(self) -> np.ndarray:
         """Rest, with the gripper open."""

@@ -14,7 +14,7 @@ from oodbench.sim.world import World
 OPEN, CLOSE = -1.0, 1.0
 FAST, CAREFUL = 0.85, 0.4  # speed limits, as shares of the action range
 GAIN = 0.33  # share of what is missing that is asked for in a control step, at the end of a way
-GZ = 0.8
+HEIGHT_GAIN = 0.8  # of ways up and down, in comparison: noise aside moves the cones up and down
 BRAKING = 0.14  # share of the action range by which the hand slows down in a control step before that
 TURNING = 0.6  # speed limit of turns
 EITHER = math.radians(10)  # how near to a right angle two equal turns count as equally long
@@ -61,7 +61,9 @@ class Hand:
         turn = _rotation_to(here, yaw) / ROTATION_SCALE
         if len(pending):
             turn = turn - pending[:, 3:6].sum(axis=0)
-        motion = np.array([*(aside * self._slowed(way[:2])), max(GZ * self._slowed(way[2:])[0], -down)])
+        over = self._slowed(way[:2])
+        over *= aside * min(1.0, speed / max(norm(over), 1e-9))
+        motion = np.array([*over, max(HEIGHT_GAIN * self._slowed(way[2:])[0], -down)])
         motion *= self.pace * min(1.0, speed / max(norm(motion), 1e-9))
         turn = self._slowed(turn)
         turn *= self.pace * min(1.0, min(speed, TURNING) / max(norm(turn), 1e-9))

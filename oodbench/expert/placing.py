@@ -121,8 +121,7 @@ def let_go(expert: Expert, item: str, level: float = 0.0) -> np.ndarray:
         level: Height that it is let go over at least (m).
     """
     world = expert.world
-    full = world.built.robot.opening
-    free = _clamp((opening(expert) / full - 0.5) / 0.4) * (0.4 if world.touching_gripper(item) else 1.0)
+    free = _open_share(expert) * (0.4 if world.touching_gripper(item) else 1.0)
     x, y, z = expert.grasp_point(item)
     up = norm(world.grip_position - np.array([x, y, max(z, level)]))
     rise = np.array([0.0, 0.0, max(AWAY - up, 0.0)])
@@ -150,7 +149,7 @@ def take(expert: Expert, item: str) -> np.ndarray:
     clear = max(HOVER, tall, expert.clear_height(item) + 0.02 - grasp[2])
     over = min(max(SLOPE, tall / BESIDE) * missing, clear)
     point = np.array([grasp[0], grasp[1], grasp[2] + over])
-    return _over(expert, point, yaw, OPEN, FAST, over)
+    return _over(expert, point, yaw, OPEN, FAST, over, _open_share(expert))
 
 
 def has(expert: Expert, item: str) -> bool:
@@ -182,15 +181,22 @@ def free_spot(expert: Expert, item: str, container: str) -> np.ndarray:
     return spot
 
 
-def _over(expert: Expert, point: np.ndarray, yaw: float, grip: float, speed: float, climb: float) -> np.ndarray:
+def _over(
+    expert: Expert, point: np.ndarray, yaw: float, grip: float, speed: float, climb: float, free: float = 1.0
+) -> np.ndarray:
     """Towards `point`: aside as far as the hand is high enough, and down as far as it is over it.
 
-    climb: how much of a climb it can be (m); most of it comes before the way aside.
+    climb: how much of a climb it can be (m); most of it comes before the way aside. free: share of the speed aside.
     """
     way = point - expert.heading()
-    aside = _clamp(1.1 - way[2] / min(max(1.05 * climb, 0.02), RAMP))
-    down = 0.05 + DESCENT * _clamp(1.0 - norm(way[:2]) / RAMP)
-    return expert.toward(point, yaw, grip, speed, aside=aside, down=down)
+    aside = free * _clamp(1.1 - way[2] / min(max(1.05 * climb, 0.02), RAMP))
+    over = _clamp(1.0 - norm(way[:2]) / RAMP)
+    return expert.toward(point, yaw, grip, speed, aside=aside, down=0.05 + DESCENT * over * over)
+
+
+def _open_share(expert: Expert) -> float:
+    """How open the fingers are, such that they can leave what was between them: from 0 to 1."""
+    return _clamp((opening(expert) / expert.world.built.robot.opening - 0.5) / 0.4)
 
 
 def _starting(height: float) -> float:
