@@ -158,10 +158,10 @@ def _table(found: list[TaskCheck]) -> Table:
     from rich.box import SIMPLE
     from rich.table import Table
 
-    table = Table(box=SIMPLE)
+    table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
     table.add_column("task")
     table.add_column("played")
-    for name in ("settled", "95 %", "steps", "smooth", "worst"):
+    for name in ("settled", "95 %", "steps", "smooth", "calm", "worst"):
         table.add_column(name, justify="right")
     table.add_column("")
     for row in found:
@@ -174,6 +174,7 @@ def _table(found: list[TaskCheck]) -> Table:
                 f"{low:.0f}-{high:.0f}",
                 "-" if tally.steps is None else f"{tally.steps:.1f}",
                 f"{100 * tally.smooth:.1f} %",
+                f"{100 * tally.calm:.1f} %",
                 f"{tally.worst:.2f}",
                 "" if name else "fails" if row.complaints else "passes",
             )

@@ -18,6 +18,7 @@ import numpy as np
 from oodbench.demos.labels import label
 from oodbench.demos.record import demo_scene, new_expert, play
 from oodbench.demos.store import DemoPlan
+from oodbench.exact import lengths
 from oodbench.progress import Meter
 from oodbench.sim.world import World
 from oodbench.stats.rates import wilson
@@ -34,12 +35,14 @@ class Episode:
     """One scene, played once.
 
     settled: whether the task was. steps: control steps. jumps: the largest change of a motion component of the label
-    against the step before, of every frame outside gripper changes, (n,). failure: why it was not settled.
+    against the step before, of every frame outside gripper changes, (n,). added: how much noise moved the hand in
+    between, as a share of the action range, (n,). failure: why it was not settled.
     """
 
     settled: bool
     steps: int
     jumps: np.ndarray
+    added: np.ndarray
     failure: str | None
 
 
@@ -48,8 +51,9 @@ class Tally:
     """All episodes of a task, clean or noisy.
 
     interval: of settled / episodes, Wilson, 95 %. steps: mean over what settled; None where nothing did. smooth: share
-    of the frames outside gripper changes whose label changes by at most JUMP in every component. worst: the largest
-    change among them. failed: seeds that did not settle, with the reason.
+    of the frames outside gripper changes whose label changes by at most JUMP in every component. calm: the same of the
+    frames before which noise moved the hand by no more than that either. worst: the largest change. failed: seeds that
+    did not settle, with the reason.
     """
 
     episodes: int
@@ -58,6 +62,7 @@ class Tally:
     steps: float | None
     frames: int
     smooth: float
+    calm: float
     worst: float
     failed: dict[int, str]
 
@@ -66,6 +71,7 @@ class Tally:
         """Of episodes by seed."""
         good = [episode.steps for episode in episodes.values() if episode.settled]
         jumps = np.concatenate([episode.jumps for episode in episodes.values()])
+        calm = jumps[np.concatenate([episode.added for episode in episodes.values()]) <= JUMP]
         interval = wilson(len(good), len(episodes))
         return cls(
             episodes=len(episodes),
@@ -74,6 +80,7 @@ class Tally:
             steps=float(np.mean(good)) if good else None,
             frames=len(jumps),
             smooth=float((jumps <= JUMP).mean()) if len(jumps) else 1.0,
+            calm=float((calm <= JUMP).mean()) if len(calm) else 1.0,
             worst=float(jumps.max()) if len(jumps) else 0.0,
             failed={seed: str(episode.failure) for seed, episode in episodes.items() if not episode.settled},
         )
@@ -134,11 +141,12 @@ def check(tasks: Sequence[str], episodes: int, workers: int = 2) -> list[TaskChe
 def play_forgetful(world: World, task: str, seed: int, plan: DemoPlan) -> Episode:
     """A training scene under the noise of `plan`, by an expert that is made anew at every control step."""
     world.reset(demo_scene(task, seed, 0.0))
-    steps = play(world, task, seed, plan, lambda: label(new_expert(world, task, seed), world, 1))
+    steps = list(play(world, task, seed, plan, lambda: label(new_expert(world, task, seed), world, 1)))
     labels = np.array([step.chunk[0] for step in steps])
+    added = lengths(np.array([step.executed - step.chunk[0] for step in steps])[:-1, :3])
     changes = np.abs(np.diff(labels, axis=0))
-    jumps = changes[changes[:, 6] < GRIP, :6].max(axis=1)
-    return Episode(world.status.settled, world.steps, jumps, world.status.failure)
+    same = changes[:, 6] < GRIP
+    return Episode(world.status.settled, world.steps, changes[same, :6].max(axis=1), added[same], world.status.failure)
 
 
 Job = tuple[str, int]

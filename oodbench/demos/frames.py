@@ -31,9 +31,8 @@ class Frames:
     """n frames of demonstrations.
 
     image: (n, size, size, 3) uint8. wrist_image: (n, wrist size, wrist size, 3) uint8. state: (n, 8) float32. chunk:
-    (n, c, 7) float32, what the expert would do from there on, undisturbed; when it is done, no motion and the last
-    gripper command.
-    text: (n,) indices into `instructions`. episode: (n,) a number that frames of one episode share.
+    (n, c, 7) float32, what the expert would do from there on, undisturbed. text: (n,) indices into `instructions`.
+    episode: (n,) a number that frames of one episode share.
     """
 
     image: np.ndarray

@@ -12,7 +12,8 @@ def label(expert: Expert, world: World, steps: int) -> np.ndarray:
     """The actions that the expert would take from the present state on, if nothing were added to them.
 
     They are played in a copy, and the world is as it was afterwards. What the expert does later in an episode under
-    noise is no such label: it answers noise that has not happened yet.
+    noise is no such label: it answers noise that has not happened yet. When the task is done, the expert comes to rest,
+    and so do its labels.
 
     Args:
         expert: Bound to `world`, and reset.
@@ -20,17 +21,12 @@ def label(expert: Expert, world: World, steps: int) -> np.ndarray:
         steps: How many.
 
     Returns:
-        (steps, 7) float32. Behind the step at which the task is settled: no motion, and the last gripper command.
+        (steps, 7) float32.
     """
     actions = np.zeros((steps, 7), np.float32)
     actions[0] = expert.action()
-    if steps == 1:
-        return actions
     with world.aside():
         for step in range(1, steps):
             world.step(actions[step - 1])
-            if world.status.settled:
-                actions[step:, 6] = actions[step - 1, 6]
-                break
             actions[step] = expert.action()
     return actions

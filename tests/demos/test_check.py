@@ -19,10 +19,11 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 OWN = SKILLS.get("raised")
 
 
-def _tally(settled: int, jumps: list[float]) -> Tally:
+def _tally(settled: int, jumps: list[float], added: float = 0.0) -> Tally:
+    changes, noise = np.array(jumps), np.array([0.0] * (len(jumps) - 1) + [added])
     return Tally.of(
         {
-            seed: Episode(seed < settled, 30 + seed, np.array(jumps), None if seed < settled else "dropped")
+            seed: Episode(seed < settled, 30 + seed, changes, noise, None if seed < settled else "dropped")
             for seed in range(20)
         }
     )
@@ -33,7 +34,9 @@ def test_a_tally_counts() -> None:
     assert (tally.settled, tally.episodes, tally.frames) == (18, 20, 80)
     assert tally.interval == pytest.approx((0.699, 0.972), abs=0.001)
     assert tally.steps == pytest.approx(38.5)
-    assert tally.smooth == pytest.approx(0.75)
+    assert tally.smooth == tally.calm == pytest.approx(0.75)
+    kicked = _tally(18, [0.1, 0.2, 0.3], added=0.5)
+    assert (kicked.smooth, kicked.calm) == (pytest.approx(2 / 3), 1.0)
     assert tally.worst == pytest.approx(0.3)
     assert tally.failed == {18: "dropped", 19: "dropped"}
 
