@@ -121,7 +121,7 @@ def let_go(expert: Expert, item: str, level: float = 0.0) -> np.ndarray:
         level: Height that it is let go over at least (m).
     """
     world = expert.world
-    free = _open_share(expert) * (0.4 if world.touching_gripper(item) else 1.0)
+    free = 0.0 if world.held(item) else _open_share(expert) * (0.4 if world.touching_gripper(item) else 1.0)
     x, y, z = expert.grasp_point(item)
     up = norm(world.grip_position - np.array([x, y, max(z, level)]))
     rise = np.array([0.0, 0.0, max(AWAY - up, 0.0)])
@@ -201,7 +201,7 @@ def _open_share(expert: Expert) -> float:
 
 def _starting(height: float) -> float:
     """Speed limit of a movement that began on the table: the higher, the faster."""
-    return min(FAST, START + 15.0 * max(height, 0.0))
+    return min(FAST, START + 20.0 * max(height, 0.0))
 
 
 def _share_of(radius: float) -> float:
