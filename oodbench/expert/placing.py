@@ -28,6 +28,7 @@ BESIDE = 0.03  # or such that they are over the top of what is tall when this mu
 START = 0.15  # share of the action range with which a movement begins
 RAMP = 0.10  # over which height, or way aside, one movement fades into the next (m)
 DESCENT = 0.4  # how much faster a descent may be that is over its end
+AHEAD = 0.12  # what rolls is met where it will be then (s)
 AWAY = 0.12  # the hand leaves what it put down until it is so far from it (m)
 
 
@@ -37,7 +38,14 @@ def put_on(expert: Expert, item: str, support: str) -> np.ndarray:
     area = expert.world.asset(support).support
     assert area is not None, f"{support} has no support"
     done = expert.holds("on", item, support)
-    return place(expert, item, expert.above(support, area.height), (support,), done, exact=_share_of(area.radius or min(area.half)))
+    return place(
+        expert,
+        item,
+        expert.above(support, area.height),
+        (support,),
+        done,
+        exact=_share_of(area.radius or min(area.half)),
+    )
 
 
 @skill("inside")
@@ -132,20 +140,22 @@ def take(expert: Expert, item: str) -> np.ndarray:
     """Come down on `item` with open fingers, and close them on it."""
     world, asset = expert.world, expert.world.asset(item)
     grasp, yaw = expert.grasp_point(item), expert.grasp_yaw(item)
+    grasp = grasp + AHEAD * world.velocity(item) * np.array([1.0, 1.0, 0.0])
     here = expert.heading()
     off = here - grasp
     aside, height = norm(off[:2]), float(off[2])
     turn = abs(turn_between(expert.yaw(), yaw))
     width = asset.grasp.width if asset.grasp else asset.joint.handle_width if asset.joint else 0.03
     gap, full = opening(expert), world.built.robot.opening
+    tall = expert.highest_point(item) + FINGERTIP - grasp[2]
     exact = min(max((full - width) / 2 - 0.008, EXACT), 0.014)
-    near, low = (KEPT, KEPT) if gap < 0.85 * full else (exact + 0.006, DOWN)
+    down = min(max(0.4 * (tall - FINGERTIP), DOWN), KEPT)  # what is tall is held a little higher as well
+    near, low = (KEPT, max(KEPT, down)) if gap < 0.85 * full else (exact + 0.006, down)
     missed = gap < width - 0.008
     if aside < near and -low < height < low and turn < 0.25 and not missed:
         return expert.toward(grasp, yaw, CLOSE, CAREFUL)
     narrow = _clamp((min(width + 0.02, 0.95 * full) - gap) / 0.02)
     missing = max(aside - exact, 0.0) + TURN_REACH * max(turn - TURNED, 0.0) + 0.03 * narrow
-    tall = expert.highest_point(item) + FINGERTIP - grasp[2]
     clear = max(HOVER, tall, expert.clear_height(item) + 0.02 - grasp[2])
     over = min(max(SLOPE, tall / BESIDE) * missing, clear)
     point = np.array([grasp[0], grasp[1], grasp[2] + over])

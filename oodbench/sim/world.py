@@ -408,6 +408,10 @@ class World:
             return abs(float(self.data.qvel[self.model.jnt_dofadr[joint]]))
         return mujoco.mju_norm3(self.data.qvel[self._velocity(id)][:3]) if id in self.built.free else 0.0
 
+    def velocity(self, id: str) -> np.ndarray:
+        """Of a free object's origin (m/s, world frame), (3,); 0 for other things."""
+        return self.data.qvel[self._velocity(id)][:3] if id in self.built.free else np.zeros(3)
+
     def touching(self, a: str, b: str) -> bool:
         """Whether two objects touch."""
         return self._in_contact(self._index(a), self._index(b))
