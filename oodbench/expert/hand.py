@@ -55,7 +55,7 @@ class Hand:
             aside: Share of the usual speed aside: 0 rises or comes down where it is.
             down: Speed limit downwards, as a share of the action range.
         """
-        pending = self.world.pending_actions
+        pending = self.pending()
         way = (point - self.heading()) / POSITION_SCALE
         here = rotations.of_site(self.world.data, self.world.built.grip_site)
         turn = _rotation_to(here, yaw) / ROTATION_SCALE
@@ -81,9 +81,13 @@ class Hand:
             wanted = math.sqrt(gentle * (2 * wanted - gentle))
         return way * (wanted / rest)
 
+    def pending(self) -> np.ndarray:
+        """Actions that were decided and are not executed yet, (n, 7)."""
+        return self.world.pending_actions
+
     def heading(self) -> np.ndarray:
         """Where the hand will be when all that was asked for is done (m, world frame), (3,)."""
-        pending = self.world.pending_actions
+        pending = self.pending()
         if not len(pending):
             return self.world.grip_position
         return self.world.grip_position + POSITION_SCALE * pending[:, :3].sum(axis=0)

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from oodbench.exact import norm
+from oodbench.exact import dot, norm
 from oodbench.expert.expert import ROOM, Expert, skill
 from oodbench.expert.hand import CAREFUL, CLOSE, FAST, OPEN, turn_between
 
@@ -186,7 +186,7 @@ def free_spot(expert: Expert, item: str, container: str) -> np.ndarray:
     if others:
         there = np.mean([world.center(id) for id in others], axis=0)
         along = world.rotation(container)[:, 0]
-        side = -math.copysign(1.0, float(sum((there - spot) * along)))
+        side = -math.copysign(1.0, dot(there - spot, along))
         spot = spot + 0.55 * cavity.radius * side * along
     return spot
 
