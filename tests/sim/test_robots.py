@@ -15,10 +15,21 @@ from oodbench.sim.robots import spec
 
 def test_the_panda_is_light_and_has_its_joints():
     model = spec("panda").compile()
-    assert model.nmeshvert < 12_000, "robosuite's has 329,000 vertices"
+    assert model.nmeshvert < 6_000, "robosuite's has 329,000 vertices"
     assert model.nu == 9
     assert [model.joint(i).name for i in range(7)] == list(ROBOTS.get("panda").joints)
     assert mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_SITE, "grip_site") >= 0
+
+
+def test_its_visual_meshes_have_no_cracks():
+    model = spec("panda").compile()
+    for geom in np.flatnonzero(model.geom_group == lighten.VISUAL):
+        mesh = model.geom_dataid[geom]
+        start = model.mesh_faceadr[mesh]
+        faces = model.mesh_face[start : start + model.mesh_facenum[mesh]]
+        edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
+        _, triangles = np.unique(edges, axis=0, return_counts=True)
+        assert (triangles >= 2).all(), f"{model.geom(geom).name}: an edge of one triangle only"
 
 
 def test_its_gains_are_those_of_its_file_whatever_mujoco_computes():
