@@ -1,9 +1,11 @@
 """The fairness proofs: for every cell of a suite, that it is what it says and can be solved.
 
 expert: the scripted expert's success, the solvability certificate. visible: share of first frames in which everything
-can be seen that the goal is about, or that the words tell apart from it. contract: only declared channels differ.
-agreement: the words ask for what is scored, worked out anew from the scene (oodbench/understand.py). clean:
-in-distribution scenes hold nothing of the dev and test splits.
+can be seen that the goal is about, or that the words tell apart from it. hand: the same of the robot's hand and both
+fingers, which in distribution must also differ in colour from what is around them; of the hand alone where a shift has
+turned it, since it may then hide its own fingers. contract: only declared channels differ. agreement: the words ask for
+what is scored, worked out anew from the scene (oodbench/understand.py). clean: in-distribution scenes hold nothing of
+the dev and test splits.
 """
 
 from __future__ import annotations
@@ -19,11 +21,13 @@ from pathlib import Path
 
 import numpy as np
 
+from oodbench.exact import norm
 from oodbench.goal import objects_of
 from oodbench.run.records import EpisodeRecord
 from oodbench.run.runner import Listener, evaluate
 from oodbench.scene import Scene, changed_channels
 from oodbench.shift import SHIFTS, ShiftSpec
+from oodbench.sim.build import LEFT_FINGER, NOBODY, REST_OF_ROBOT, RIGHT_FINGER
 from oodbench.sim.world import World
 from oodbench.stats.rates import Rate
 from oodbench.suite import SUITES, Episode, Suite
@@ -32,6 +36,9 @@ from oodbench.understand import disagreement, not_of_training
 
 FLOOR = 0.95  # expert success and visibility that a cell must have; it fails when its interval's upper end is below
 VIEW, PIXELS = 128, 12  # a thing counts as visible when it has so many pixels in a picture of that size
+HAND_PIXELS, FINGER_PIXELS = 50, 4  # of the hand (in training scenes at least 378), and of each finger (at least 10)
+CONTRAST = 40.0  # between a part's mean colour and that of what is around it, of 442 (in training scenes at least 77)
+RING = 2  # how far around (pixels)
 SCENES = 2  # a cell, of which pictures are taken and words are read
 
 
@@ -41,6 +48,7 @@ class Finding:
 
     key: tuple[str, str, float, int]
     visible: bool | None  # None: the shift may hide it
+    hand: bool | None
     contract: str | None  # what is wrong, or None
     agreement: str | None
     unclean: str | None
@@ -56,11 +64,12 @@ class Row:
     name: str
     expert: Rate
     visible: Rate
+    hand: Rate
     wrong: list[str] = field(default_factory=list)
 
     @property
     def passes(self) -> bool:
-        rates = [rate for rate in (self.expert, self.visible) if rate.n]
+        rates = [rate for rate in (self.expert, self.visible, self.hand) if rate.n]
         return not self.wrong and not self.expert.errors and all(r.interval.high >= FLOOR for r in rates)
 
     @property
@@ -113,6 +122,7 @@ def examine(suite: Suite, episode: Episode) -> Finding:
     return Finding(
         key=episode.key,
         visible=None if hides else sees_all(scene),
+        hand=None if hides else sees_hand(scene, plain),
         contract=wrong,
         agreement=disagreement(scene),
         unclean=None if episode.shift.parts else ", ".join(not_of_training(scene)) or None,
@@ -128,6 +138,45 @@ def sees_all(scene: Scene) -> bool:
     about = {*scene.goal.manipulated, *(id for id in ids if id.startswith("other"))}
     about |= objects_of(scene.goal.success, ids)
     return all(np.count_nonzero(segments == ids.index(id)) >= PIXELS for id in about)
+
+
+def sees_hand(scene: Scene, plain: Scene) -> bool:
+    """Whether the robot's hand and both fingers are in the third-person camera's first picture.
+
+    Args:
+        scene: What the picture is of.
+        plain: Its in-distribution twin. Where the arm starts otherwise the hand is enough, for it may hide its fingers;
+            in the twin itself hand and fingers must also stand out in colour from what is around them.
+    """
+    world = _world()
+    world.reset(scene)
+    built, geoms = world.built, world.render("image", VIEW, "segmentation")
+    picture = world.render("image", VIEW).astype(float)
+    owner = np.where(geoms >= 0, built.owner[geoms], NOBODY)
+    gripper = built.model.body("robot/" + built.robot.gripper_body).id
+    parts = {
+        "hand": ((geoms >= 0) & (built.model.geom_bodyid[geoms] == gripper), HAND_PIXELS),
+        "left finger": (owner == LEFT_FINGER, FINGER_PIXELS),
+        "right finger": (owner == RIGHT_FINGER, FINGER_PIXELS),
+    }
+    if scene.robot.qpos != plain.robot.qpos:
+        parts = {"hand": parts["hand"]}
+    robot = np.isin(owner, (LEFT_FINGER, RIGHT_FINGER, REST_OF_ROBOT))
+    for part, least in parts.values():
+        if np.count_nonzero(part) < least:
+            return False
+        around = _grown(part, RING) & ~robot
+        if scene == plain and norm(picture[part].mean(axis=0) - picture[around].mean(axis=0)) < CONTRAST:
+            return False
+    return True
+
+
+def _grown(mask: np.ndarray, pixels: int) -> np.ndarray:
+    """A mask (n, n) with all that is within so many steps of it, up, down or to a side."""
+    for _ in range(pixels):
+        wide = np.pad(mask, 1)
+        mask = wide[1:-1, 1:-1] | wide[:-2, 1:-1] | wide[2:, 1:-1] | wide[1:-1, :-2] | wide[1:-1, 2:]
+    return mask
 
 
 @lru_cache(maxsize=1)
@@ -152,6 +201,7 @@ def summarise(suite: str, records: Sequence[EpisodeRecord], findings: Sequence[F
                 key,
                 Rate.of(r.success for r in played[key]),
                 Rate.of(f.visible for f in seen[key] if f.visible is not None),
+                Rate.of(f.hand for f in seen[key] if f.hand is not None),
                 [_wrong(f) for f in seen[key] if _wrong(f)],
             )
             for key in sorted(played, key=_order)
@@ -187,17 +237,18 @@ def markdown(found: Audit) -> str:
         "expert; rates over all tasks with 95 % Wilson intervals. A row fails when an interval's upper end is below "
         "95 %, or when any scene breaks its contract or any instruction does not ask for what is scored.",
         "",
-        "| shift | severity | expert | n | visible | contract and agreement | verdict |",
-        "| --- | ---: | ---: | ---: | ---: | --- | --- |",
+        "| shift | severity | expert | n | visible | hand | contract and agreement | verdict |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | --- | --- |",
     ]
     for row in found.by_severity:
         name, _, level = row.name.partition("@")
         hides = name in shifts and shifts[name].occludes
-        seen = "may be hidden" if hides else _percent(row.visible)
+        seen, hand = ("may be hidden" if hides else _percent(rate) for rate in (row.visible, row.hand))
         wrong = f"{len(row.wrong)} wrong" if row.wrong else "hold"
         verdict = "passes" if row.passes else "FAILS"
         lines.append(
-            f"| {name} | {level or 0} | {_interval(row.expert)} | {row.expert.n} | {seen} | {wrong} | {verdict} |"
+            f"| {name} | {level or 0} | {_interval(row.expert)} | {row.expert.n} | {seen} | {hand} | {wrong} "
+            f"| {verdict} |"
         )
     lines += ["", "## Cells under 95 %", "", "Of a task and a shift, over all severities:", ""]
     low = [row for row in found.by_task if row.below]

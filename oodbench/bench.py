@@ -30,11 +30,13 @@ from oodbench.run.pool import Job, Setup, play_all
 from oodbench.seeding import generator
 from oodbench.shift import ShiftSpec
 from oodbench.sim.build import SUBSTEPS
+from oodbench.sim.render import Quality
 from oodbench.sim.world import World
 from oodbench.suite import SUITES, Episode
 from oodbench.task import TASKS
 
 EPISODE_STEPS = 100
+VERSION_1 = Quality(samples=0, shadow=1024, quads=4, room=True)  # what `standard` was
 CAMERAS = ("agentview", "robot0_eye_in_hand")
 PEERS = ("PickPlaceCan", "Lift")
 
@@ -152,6 +154,9 @@ def run(size: int = 256, repeats: int = 5, say: Report = lambda text: None) -> d
     result["floor"] = floor(ours.world, repeats)
     result["ratios"]["step_over_floor"] = result["floor"]["step_over_floor"]
     result["reset"] = reset_parts(repeats)
+    say("measuring a frame beside version 1's settings")
+    result["presets"] = presets(size, repeats)
+    result["ratios"]["frame_over_version_1"] = result["presets"]["ratio"]
     return result
 
 
@@ -244,6 +249,29 @@ def reset_parts(repeats: int) -> dict[str, float]:
         parts["in_place_ms"].append(_timed(partial(world.reset, scene)))
         parts["first_frame_ms"].append(_timed(lambda: world.render()))
     return {name: 1e3 * statistics.median(values) for name, values in parts.items()}
+
+
+def presets(size: int, repeats: int) -> dict[str, float]:
+    """A third-person frame at the standard preset beside one at version 1's settings, in milliseconds, and the ratio.
+
+    Version 1's: a shadow map of 1024 pixels instead of 448, boxes and planes of 4 x 4 quads a face, and floor and walls
+    in the shadow map. The robot's meshes are today's on both sides; version 1's had twice as many triangles.
+    """
+    standard, version_1 = World("standard"), World(VERSION_1)
+    scene = TASKS.get("put-on").sample(0)
+    sides: dict[World, list[float]] = {standard: [], version_1: []}
+    for world in sides:
+        world.reset(scene)
+        world.render("image", size)
+    for _ in range(12 * repeats):
+        for world, seconds in sides.items():
+            seconds.append(_timed(partial(world.render, "image", size)))
+    now, before = sides.values()
+    return {
+        "standard_ms": 1e3 * statistics.median(now),
+        "version_1_ms": 1e3 * statistics.median(before),
+        "ratio": statistics.median(a / b for a, b in zip(now, before, strict=True)),
+    }
 
 
 class Sleeper:

@@ -15,7 +15,9 @@ def _record(task="put-on", shift="visual.noise", severity=3.0, seed=0, success=T
 
 
 def _finding(key=("put-on", "visual.noise", 3.0, 0), **wrong):
-    return Finding(key=key, **({"visible": True, "contract": None, "agreement": None, "unclean": None} | wrong))
+    return Finding(
+        key=key, **({"visible": True, "hand": True, "contract": None, "agreement": None, "unclean": None} | wrong)
+    )
 
 
 def test_a_cell_that_the_expert_cannot_do_fails():
@@ -43,6 +45,41 @@ def test_what_cannot_be_seen_is_noticed():
     scene = TASKS.get("put-on").sample(0)
     assert audit.sees_all(scene)
     assert not audit.sees_all(scene.replace_object("target", position=(-0.1, -0.6, 0.0)))
+
+
+@pytest.mark.parametrize("task", TASKS.names())
+def test_hand_and_fingers_are_plain_to_see_in_the_first_picture(task):
+    scenes = [TASKS.get(task).sample(seed) for seed in range(3)]
+    assert all(audit.sees_hand(scene, scene) for scene in scenes)
+
+
+def test_a_hand_that_is_not_in_the_picture_is_noticed():
+    scene = TASKS.get("put-on").sample(0)
+    low = tuple(camera.but(target=(-0.13, 0.0, -0.5)) for camera in scene.cameras)
+    assert not audit.sees_hand(scene.but(cameras=low), scene)
+
+
+def test_a_hidden_finger_is_noticed_but_where_the_hand_itself_may_hide_it():
+    scene = TASKS.get("put-on").sample(0)
+    behind = scene.replace_object("target", asset="post", position=(0.3, 0.025, 0.0))
+    assert not audit.sees_hand(behind, scene)
+    *others, turn = scene.robot.qpos
+    assert audit.sees_hand(behind, scene.but(robot=scene.robot.but(qpos=(*others, turn + 0.3))))
+
+
+def test_a_hand_that_looks_like_what_is_behind_it_is_noticed():
+    scene = TASKS.get("put-on").sample(0)
+    dark = scene.but(robot=scene.robot.but(tint=(0.2, 0.2, 0.2)))
+    assert audit.sees_hand(dark, scene), "a shift may paint it"
+    assert not audit.sees_hand(dark, dark)
+
+
+def test_a_row_fails_when_the_hand_cannot_be_seen():
+    records = [_record(seed=seed) for seed in range(20)]
+    unseen = [_finding(("put-on", "visual.noise", 3.0, seed), hand=seed % 2 == 0) for seed in range(20)]
+    found = audit.summarise("x", records, unseen)
+    assert not found.passes
+    assert "| 50 % |" in audit.markdown(found)
 
 
 def test_scenes_of_a_suite_are_examined():

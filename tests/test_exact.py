@@ -32,6 +32,7 @@ COVERED = sorted(
         ),
     )
     for path in PACKAGE.glob(pattern)
+    if path.name != "lighten.py"  # prepares the files of a robot once; what is used are the files
 )
 
 # What NumPy computes by BLAS, LAPACK or functions that differ by vector unit, and what differs by version.
@@ -47,8 +48,6 @@ LIBRARIES = {"scipy", "numpy.linalg", "numpy.fft"}
 # (module, what): why it may stay.
 ALLOWED = {
     ("sim/textures.py", "np.fft"): "chosen by no processor; its last bit is far below a grey level",
-    ("sim/lighten.py", "np.linalg"): "prepares the files of a robot once; what is used are the files",
-    ("sim/lighten.py", "sum()"): "of integers",
     ("task.py", "math.dist"): "only compared with a distance between footprints",
     ("shifts/semantic_reference.py", "sum()"): "of integers",
     ("spacing.py", "np.interp"): "measures the table of levels, which is data afterwards",

@@ -78,6 +78,11 @@ def bench(
         f"with a model that must be compiled {reset['compile_ms']:.0f} ms; "
         f"its first frame {reset['first_frame_ms']:.0f} ms more"
     )
+    presets = result["presets"]
+    console.print(
+        f"a frame at the standard preset: {presets['ratio']:.2f} of its time at version 1's settings "
+        f"({presets['standard_ms']:.2f} against {presets['version_1_ms']:.2f} ms)"
+    )
     console.print(", ".join(f"{key} {value}" for key, value in result["machine"].items()), style="dim")
     if out:
         out.write_text(json.dumps(result, indent=1) + "\n")

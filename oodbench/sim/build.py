@@ -114,7 +114,7 @@ def _room() -> mujoco.MjSpec:
     spec.stat.center = (0, 0, 0)
     visual = spec.visual
     visual.map.znear, visual.map.zfar = 0.01, 20.0
-    visual.map.shadowclip, visual.map.shadowscale = 0.5, 0.9
+    visual.map.shadowclip, visual.map.shadowscale = 0.45, 0.9
     visual.headlight.active = 1
     world = spec.worldbody
     for name in SURFACES:

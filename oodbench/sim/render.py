@@ -33,14 +33,16 @@ class Quality:
         shadow: Size of the shadow map in pixels, 0 for no shadows.
         quads: Into how many by how many quads a face of a box or plane is divided. One gives the same picture as more,
             but for highlights, which are computed at the corners.
+        room: Whether floor and walls cast shadows too. All lamps are inside of them, and they fill the shadow map.
     """
 
     samples: int
     shadow: int
     quads: int = 1
+    room: bool = False
 
 
-QUALITIES = {"fast": Quality(0, 0), "standard": Quality(0, 512), "high": Quality(4, 4096, quads=4)}
+QUALITIES = {"fast": Quality(0, 0), "standard": Quality(0, 448), "high": Quality(4, 4096, quads=4)}
 
 _gl: Any = None
 
@@ -105,8 +107,8 @@ class _Buffers:
 class Renderer:
     """Renders any built model. Keeps the GPU buffers of the last few."""
 
-    def __init__(self, quality: str = "standard") -> None:
-        self.quality = QUALITIES[quality]
+    def __init__(self, quality: str | Quality = "standard") -> None:
+        self.quality = quality if isinstance(quality, Quality) else QUALITIES[quality]
         self._buffers: OrderedDict[int, _Buffers] = OrderedDict()
         self._option = mujoco.MjvOption()
         self._option.geomgroup[3] = 0  # collision shapes
@@ -142,7 +144,9 @@ class Renderer:
         rect = mujoco.MjrRect(0, 0, size, size)
         flags = drawn.flags
         flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
-        flags[mujoco.mjtRndFlag.mjRND_SHADOW] = self.quality.shadow > 0 and kind == "rgb"
+        flags[mujoco.mjtRndFlag.mjRND_SHADOW] = shadows = self.quality.shadow > 0 and kind == "rgb"
+        if shadows and not self.quality.room:
+            _cast_no_shadow_of_planes(drawn)
         flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = kind == "segmentation"
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, context)  # of this model, not of the last one
         mujoco.mjr_render(rect, drawn, context)
@@ -206,6 +210,12 @@ class Renderer:
     def _forget(self, key: int) -> None:
         if key in self._buffers:
             self._buffers.pop(key).context.free()
+
+
+def _cast_no_shadow_of_planes(drawn: mujoco.MjvScene) -> None:
+    for geom in drawn.geoms[: drawn.ngeom]:
+        if geom.type == mujoco.mjtGeom.mjGEOM_PLANE:
+            geom.category = mujoco.mjtCatBit.mjCAT_DECOR  # of which MuJoCo draws no shadow
 
 
 def _pictures(scene: Scene) -> dict[str, Surface | str]:

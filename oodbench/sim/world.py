@@ -23,7 +23,7 @@ from oodbench.sim.actuation import Actuators
 from oodbench.sim.build import LEFT_FINGER, NOBODY, RIGHT_FINGER, TABLE, Built
 from oodbench.sim.control import Controller
 from oodbench.sim.judge import Judge, Status
-from oodbench.sim.render import Kind
+from oodbench.sim.render import Kind, Quality
 
 NEAR_GRASP = 0.09  # how close the gripper triggers what waits for it (m), as in LIBERO-PRO
 MODELS = 24  # compiled models that a world keeps by default
@@ -49,12 +49,16 @@ def _pose(model: mujoco.MjModel, data: mujoco.MjData) -> None:
 class World:
     """Plays scenes. One instance can play any number of them, one after the other; compiled models are reused.
 
-    quality: rendering preset, a key of sim.render.QUALITIES. models: compiled models that are kept.
+    quality: rendering preset, a key of sim.render.QUALITIES, or settings of one's own.
+    models: compiled models that are kept.
     draw: calls what it is given in the thread that has OpenGL, where another one may look.
     """
 
     def __init__(
-        self, quality: str = "standard", models: int = MODELS, draw: Callable[[Callable[[], Any]], Any] | None = None
+        self,
+        quality: str | Quality = "standard",
+        models: int = MODELS,
+        draw: Callable[[Callable[[], Any]], Any] | None = None,
     ) -> None:
         self._renderer = render.Renderer(quality)
         self._kept = models

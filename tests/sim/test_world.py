@@ -12,6 +12,7 @@ from oodbench.policies.base import EpisodeInfo
 from oodbench.scene import Corruption, Move, Push, Restage
 from oodbench.seeding import generator
 from oodbench.shift import ShiftSpec
+from oodbench.sim.render import Quality
 from oodbench.sim.world import World
 from oodbench.task import TASKS
 
@@ -508,3 +509,17 @@ def test_a_button_that_nobody_touches_stays_up(world):
     for _ in range(120):
         world.step(np.zeros(7))
     assert world.joint("target") < 0.01 and world.joint("other") < 0.01
+
+
+def test_floor_and_walls_cast_no_shadow():
+    """All lamps are inside of the room; a wall's shadow map would say otherwise where the light falls in aslant."""
+    task = TASKS.get("two-step")
+    scene = ShiftSpec.parse("visual.shadows@3").apply(task.sample(2), task=task)
+    pictures = {}
+    for room in (False, True):
+        world = World(Quality(samples=0, shadow=448, room=room))
+        world.reset(scene)
+        pictures[room] = world.render(size=128).astype(int)
+    corner = np.s_[:40, :8]  # the wall
+    assert pictures[True][corner].min() < 0.7 * pictures[False][corner].min()
+    assert np.array_equal(pictures[True][64:], pictures[False][64:]), "what stands on the table has its shadow"
