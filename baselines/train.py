@@ -69,7 +69,8 @@ class Workshop:
     # --- data ------------------------------------------------------------------------------------------------------
 
     def demos(self) -> DemoStore:
-        return record_all(self.out / "demos", DemoPlan(tasks=self.tier.tasks, episodes=self.tier.demos), self.workers)
+        plan = DemoPlan(tasks=self.tier.tasks, episodes=self.tier.demos, chunk=FramePlan(**self.tier.frames).chunk)
+        return record_all(self.out / "demos", plan, self.workers)
 
     def frames(self) -> None:
         render_all(DemoStore(self.out / "demos"), self.out / "frames", FramePlan(**self.tier.frames), self.workers)

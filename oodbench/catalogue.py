@@ -13,6 +13,7 @@ from oodbench.paths import data_dir
 from oodbench.registry import Registry
 
 Split = Literal["train", "dev", "test"]
+SurfaceName = Literal["table", "floor", "wall"]
 Kind = Literal[
     "object", "receptacle", "container", "block", "puck", "zone", "cabinet", "button", "knob", "board", "prop"
 ]
@@ -84,12 +85,17 @@ class ObjectAsset(_Data):
 
 
 class TextureAsset(_Data):
-    """A square picture for a surface. assets/textures/<name>.toml."""
+    """A square picture for a surface. assets/textures/<name>.toml.
+
+    novelty: of dev and test textures, by surface: how far it looks there from the nearest training texture, as measured
+    by oodbench/surfaces.py. It says nothing about how the texture looks, and is no part of what closures hash.
+    """
 
     name: str
     label: str
-    surface: tuple[Literal["table", "floor", "wall"], ...]
+    surface: tuple[SurfaceName, ...]
     split: Split
+    novelty: dict[SurfaceName, float] = Field(default={}, exclude=True)
     generator: str  # a function of sim/textures.py
     seed: int = 0
     repeat: float = 1.0  # tiles a metre

@@ -54,12 +54,11 @@ def contents(scene: Scene) -> Iterator[tuple[str, str, str]]:
 
 
 def _textures(scene: Scene) -> set[str]:
-    found = {c.texture for c in scene.sensors.corruptions}
+    found = {c.texture for c in scene.sensors.corruptions if c.texture is not None}
     staged = [scene.surfaces, *(event.surfaces for event in scene.events if isinstance(event, Restage))]
     for surfaces in staged:
-        for surface in _each(surfaces):
-            found |= {surface.texture, surface.other}
-    return {name for name in found if name is not None}
+        found |= {surface.texture for surface in _each(surfaces)}
+    return found
 
 
 def _each(surfaces: Surfaces | None) -> tuple[Surface, ...]:

@@ -85,11 +85,9 @@ class Object(Part):
 
 
 class Surface(Part):
-    """A texture, or a blend of two: (1 - weight) x texture + weight x other."""
+    """What covers one of the room's surfaces."""
 
     texture: str  # assets/textures/<texture>.toml
-    other: str | None = None
-    weight: Real = Field(0.0, ge=0.0, le=1.0)
 
 
 class Surfaces(Part):

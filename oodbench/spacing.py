@@ -54,18 +54,24 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
     x, y = a.astype(float), b.astype(float)
     for _ in range(3):
         found.append(1.0 - _ssim(x, y))
-        x, y = (p.reshape(len(p) // 2, 2, len(p) // 2, 2, 3).mean(axis=(1, 3)) for p in (x, y))
+        x, y = halved(x), halved(y)
     return float(np.mean(found))
 
 
 def _ssim(x: np.ndarray, y: np.ndarray) -> float:
-    mx, my = _mean(x), _mean(y)
-    vx, vy, cov = _mean(x * x) - mx * mx, _mean(y * y) - my * my, _mean(x * y) - mx * my
+    mx, my = window_mean(x), window_mean(y)
+    vx, vy, cov = window_mean(x * x) - mx * mx, window_mean(y * y) - my * my, window_mean(x * y) - mx * my
     return float((((2 * mx * my + C1) * (2 * cov + C2)) / ((mx * mx + my * my + C1) * (vx + vy + C2))).mean())
 
 
-def _mean(x: np.ndarray) -> np.ndarray:
-    """Mean over every WINDOW x WINDOW window."""
+def halved(picture: np.ndarray) -> np.ndarray:
+    """A picture, (n, n, k), at half its size."""
+    half = len(picture) // 2
+    return picture.reshape(half, 2, half, 2, -1).mean(axis=(1, 3))
+
+
+def window_mean(x: np.ndarray) -> np.ndarray:
+    """Mean of a picture, (n, n, k), over every WINDOW x WINDOW window, (n - WINDOW + 1, n - WINDOW + 1, k)."""
     total = np.pad(x, ((1, 0), (1, 0), (0, 0))).cumsum(axis=0).cumsum(axis=1)
     w = WINDOW
     return (total[w:, w:] - total[:-w, w:] - total[w:, :-w] + total[:-w, :-w]) / w**2
@@ -127,8 +133,10 @@ def main(wanted: list[str]) -> None:
     _table.cache_clear()
 
 
-# Those whose levels are counts or weights that a paper names, or that are made of others.
+# Those whose levels are counts or weights that a paper names, or bands of textures (surfaces.py), or made of others.
 UNSPACED = (
+    "visual.table-texture",
+    "visual.background",
     "visual.clutter",
     "visual.object-overlay",
     "visual.image-overlay",
@@ -139,4 +147,6 @@ UNSPACED = (
 )
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    from oodbench import spacing  # the module that shifts ask, so that it knows what is being measured
+
+    spacing.main(sys.argv[1:])

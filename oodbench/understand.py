@@ -229,7 +229,7 @@ def not_of_training(scene: Scene) -> Iterable[str]:
             yield item.asset
     for name in ("table", "floor", "wall"):
         surface = getattr(scene.surfaces, name)
-        if TEXTURES.get(surface.texture).split != "train" or surface.other:
+        if TEXTURES.get(surface.texture).split != "train":
             yield surface.texture
     wordings = {w.text for w in TASKS.get(scene.key.task).wording if w.split == "train"}
     if scene.instruction.wording not in wordings:

@@ -18,18 +18,8 @@ PACKAGE = Path(oodbench.__file__).parent
 COVERED = sorted(
     path.relative_to(PACKAGE).as_posix()
     for pattern in (
-        *("sim/*.py", "shifts/*.py", "demos/record.py", "policies/*.py"),
-        *(
-            "exact.py",
-            "expert.py",
-            "golden.py",
-            "motion.py",
-            "scene.py",
-            "seeding.py",
-            "shift.py",
-            "spacing.py",
-            "task.py",
-        ),
+        *("sim/*.py", "shifts/*.py", "expert/*.py", "demos/labels.py", "demos/record.py", "policies/*.py"),
+        *("exact.py", "golden.py", "scene.py", "seeding.py", "shift.py", "spacing.py", "surfaces.py", "task.py"),
     )
     for path in PACKAGE.glob(pattern)
     if path.name != "lighten.py"  # prepares the files of a robot once; what is used are the files

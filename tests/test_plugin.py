@@ -91,7 +91,7 @@ def lemon(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def run(lemon, tmp_path_factory) -> Path:
-    """Its suite, played by the expert with its script, in worker processes."""
+    """Its suite, played by the expert with its skill, in worker processes."""
     folder = tmp_path_factory.mktemp("lemon-run")
     done = _python("-m", "oodbench", "run", "lemon-1", "--policy", "expert", "--out", "run", plugged=lemon, cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -113,7 +113,7 @@ def said(lemon, run) -> dict[str, object]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_the_expert_plays_its_suite_with_its_script(run):
+def test_the_expert_plays_its_suite_with_its_skill(run):
     records = [json.loads(line) for line in (run / "episodes.jsonl").read_text().splitlines()]
     assert sorted(record["shift"] for record in records) == sorted(["none", "none", *SHIFTS])
     assert all(record["success"] for record in records), records

@@ -122,7 +122,8 @@ def _objects() -> list[Row]:
 def _textures() -> list[Row]:
     from oodbench.catalogue import TEXTURES
 
-    return [{"name": t.name, "label": t.label, "surface": list(t.surface), "split": t.split} for t in TEXTURES]
+    keys = ("name", "label", "split", "novelty")
+    return [{**{key: getattr(asset, key) for key in keys}, "surface": list(asset.surface)} for asset in TEXTURES]
 
 
 def _glyphs() -> list[Row]:

@@ -31,8 +31,8 @@ class Frames:
     """n frames of demonstrations.
 
     image: (n, size, size, 3) uint8. wrist_image: (n, wrist size, wrist size, 3) uint8. state: (n, 8) float32. chunk:
-    (n, c, 7) float32, the expert's next actions; behind the end of an episode, no motion and the last gripper command.
-    text: (n,) indices into `instructions`. episode: (n,) a number that frames of one episode share.
+    (n, c, 7) float32, what the expert would do from there on, undisturbed. text: (n,) indices into `instructions`.
+    episode: (n,) a number that frames of one episode share.
     """
 
     image: np.ndarray
@@ -72,14 +72,6 @@ def shrink(picture: np.ndarray, size: int) -> np.ndarray:
     return np.rint(blocks.mean(axis=(1, 3))).astype(np.uint8)
 
 
-def chunks(labels: np.ndarray, length: int) -> np.ndarray:
-    """(n, 7) actions to (n, length, 7): from every step on, padded as `Frames` says."""
-    rest = np.zeros((length, 7), np.float32)
-    rest[:, 6] = labels[-1, 6]
-    padded = np.concatenate([labels, rest])
-    return np.stack([padded[i : i + length] for i in range(len(labels))])
-
-
 def render(demo: Demo, plan: FramePlan, world: World) -> dict[str, np.ndarray]:
     """The frames of one demonstration. Raises OodbenchError when it does not come out as it was recorded."""
     assert demo.scene is not None
@@ -101,12 +93,17 @@ def render(demo: Demo, plan: FramePlan, world: World) -> dict[str, np.ndarray]:
         "image": np.stack(images),
         "wrist_image": np.stack(wrists),
         "state": demo.states[every],
-        "chunk": chunks(demo.labels, plan.chunk)[every],
+        "chunk": demo.chunks[every, : plan.chunk],
     }
 
 
 def render_all(store: DemoStore, out: Path, plan: FramePlan, workers: int = 2) -> None:
     """Render all demonstrations into `out`, shard by shard; shards that are there are kept."""
+    if plan.chunk > store.plan.chunk:
+        raise RunFolderError(
+            f"{store.path}: was recorded with chunks of {store.plan.chunk} actions, not {plan.chunk}; record anew with "
+            f"--chunk {plan.chunk}"
+        )
     key = plan.key(store)
     info = out / "frames.json"
     if info.exists() and json.loads(info.read_text())["key"] != key:

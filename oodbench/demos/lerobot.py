@@ -1,12 +1,15 @@
 """Demonstrations as a LeRobot dataset, format v3.0: what `LeRobotDataset(repo_id, root=folder)` opens.
 
     meta/info.json  meta/stats.json  meta/tasks.parquet  meta/episodes/chunk-000/file-000.parquet
-    data/chunk-000/file-NNN.parquet            action, action.executed, observation.state, timestamps, indices
+    data/chunk-000/file-NNN.parquet            action, action.executed, chunk, observation.state, timestamps, indices
     videos/<camera>/chunk-000/file-NNN.mp4     some dozens of episodes a file, one after the other
     oodbench/scenes.jsonl                      the scene of every episode, to play it again
 
 `action` is what the expert wanted, to be learned; `action.executed` is what the robot did, with the noise that was
-added, to be replayed. Pictures are the ones that policies see (upright), compressed by the video codec.
+added, to be replayed. `chunk` is what the expert wanted from that moment on, undisturbed: its k actions one after the
+other, in one row. The actions of the frames that follow are not that where noise was added, since they answer it: a
+policy that learns chunks learns from `chunk`, or from demonstrations recorded without noise and kicks. Pictures are the
+ones that policies see (upright), compressed by the video codec.
 """
 
 from __future__ import annotations
@@ -112,6 +115,7 @@ def _rows(demo: Demo, index: int, start: int, task: int) -> dict[str, np.ndarray
     return {
         "action": demo.labels,
         "action.executed": demo.executed,
+        "chunk": demo.chunks.reshape(n, -1),
         "observation.state": demo.states,
         "timestamp": (np.arange(n) / CONTROL_HZ).astype(np.float32),
         "frame_index": np.arange(n),
@@ -183,6 +187,7 @@ def _info(demos: Sequence[Demo], tasks: int, size: int) -> dict[str, Any]:
         "features": {
             "action": vector(ACTION_NAMES),
             "action.executed": vector(ACTION_NAMES),
+            "chunk": vector([f"{name}_{i}" for i in range(demos[0].chunks.shape[1]) for name in ACTION_NAMES]),
             "observation.state": vector(STATE_NAMES[:STATE_SIZE]),
             **dict.fromkeys(CAMERAS, video),
             "timestamp": number("float32"),
@@ -197,6 +202,7 @@ def _stats(demos: Sequence[Demo], pictures: Sequence[dict[str, np.ndarray]]) -> 
     columns = {
         "action": np.concatenate([demo.labels for demo in demos]),
         "action.executed": np.concatenate([demo.executed for demo in demos]),
+        "chunk": np.concatenate([demo.chunks.reshape(len(demo), -1) for demo in demos]),
         "observation.state": np.concatenate([demo.states for demo in demos]),
     }
     stats: dict[str, Any] = {

@@ -1,16 +1,18 @@
-"""Recording the expert in training scenes, with noise on what is executed and clean labels."""
+"""The expert in training scenes, with noise on what is executed and clean labels: played, and recorded."""
 
 from __future__ import annotations
 
 import math
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from oodbench import closure
+from oodbench.demos.labels import label
 from oodbench.demos.store import NAMESPACE, Demo, DemoPlan, DemoStore
 from oodbench.errors import RunFolderError
 from oodbench.exact import norm, unit
@@ -45,34 +47,68 @@ def demo_scene(task: str, seed: int, light: float) -> Scene:
     return scene.but(lights=lights.but(ambient=ambient, lamps=tuple(vary(lamp) for lamp in lights.lamps)))
 
 
-def record(task: str, seed: int, plan: DemoPlan, world: World) -> Demo:
-    """The expert in one training scene; it sees what its noisy actions led to, and says what it would have done."""
-    scene = demo_scene(task, seed, plan.light)
+@dataclass(frozen=True)
+class Step:
+    """One control step of a demonstration, before it is executed.
+
+    chunk: (k, 7) float32, what the expert would do from here on; its first row is the label. executed: (7,) float32,
+    that row and what was added to it.
+    """
+
+    chunk: np.ndarray
+    executed: np.ndarray
+
+
+def play(world: World, task: str, seed: int, plan: DemoPlan, ask: Callable[[], np.ndarray]) -> Iterator[Step]:
+    """Play a training scene under the noise and the kicks of `plan`, until it is settled or its time is over.
+
+    Args:
+        world: Reset to the scene.
+        task: Its task.
+        seed: Its seed; with the task, that of the noise.
+        plan: How much noise.
+        ask: Gives the chunk, (k, 7), for the present state.
+
+    Yields:
+        Each step, before the world plays it.
+    """
     rng = generator(NAMESPACE, task, seed, "noise")
-    world.reset(scene)
-    expert = Expert()
-    expert.bind(world)
-    expert.reset(EpisodeInfo(task, scene.instruction.text, seed, scene.timing.horizon, scene.timing.control_hz))
-    executed, labels, states = [], [], []
     kick, kicked = np.zeros(3), 0
-    while world.steps < scene.timing.horizon and not world.status.settled:
-        observation = world.observation()
-        label = expert.act(observation)[0].astype(np.float32)
+    while world.steps < world.scene.timing.horizon and not world.status.settled:
+        chunk = ask()
         sigma = plan.noise_near if _near(world) else plan.noise
         noise = sigma * normal(rng, 6) * np.array([1, 1, 1, TURN_NOISE, TURN_NOISE, TURN_NOISE])
-        action = label.copy()
+        action = chunk[0].copy()
         if not kicked and rng.random() < plan.kick:
             kick, kicked = _kick(rng), KICK_STEPS
         if kicked:
             noise[:3], kicked = kick, kicked - 1
         action[:6] = np.clip(action[:6] + noise, -1.0, 1.0)
-        states.append(observation.state)
-        labels.append(label)
-        executed.append(action)
+        yield Step(chunk, action)
         world.step(action)
+
+
+def new_expert(world: World, task: str, seed: int) -> Expert:
+    """An expert that has been told what `world` plays."""
+    scene, expert = world.scene, Expert()
+    expert.bind(world)
+    expert.reset(EpisodeInfo(task, scene.instruction.text, seed, scene.timing.horizon, scene.timing.control_hz))
+    return expert
+
+
+def record(task: str, seed: int, plan: DemoPlan, world: World) -> Demo:
+    """The expert in one training scene; it sees what its noisy actions led to, and says what it would have done."""
+    scene = demo_scene(task, seed, plan.light)
+    world.reset(scene)
+    expert = new_expert(world, task, seed)
+    executed, chunks, states = [], [], []
+    for step in play(world, task, seed, plan, lambda: label(expert, world, plan.chunk)):
+        states.append(world.proprioception())
+        chunks.append(step.chunk)
+        executed.append(step.executed)
     if not world.status.settled:
         return Demo(task, seed, False, closure.sha256(scene), world.outcome_sha256())
-    arrays = (np.array(executed), np.array(labels), np.array(states))
+    arrays = (np.array(executed), np.array(chunks), np.array(states))
     return Demo(task, seed, True, closure.sha256(scene), world.outcome_sha256(), scene, *arrays)
 
 

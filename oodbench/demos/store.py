@@ -2,7 +2,7 @@
 
 demos.json says what was asked for and with which versions; episodes.jsonl holds one line an episode: its scene, the
 hash of what happened, and the actions. Pictures are rendered from it when they are wanted (frames.py), at any size and
-on any machine, and the hash shows that the same thing happened again. A thousand episodes take about ten megabytes.
+on any machine, and the hash shows that the same thing happened again. A thousand episodes take some 16 megabytes.
 """
 
 from __future__ import annotations
@@ -26,10 +26,9 @@ from oodbench.observation import STATE_SIZE
 from oodbench.run import provenance
 from oodbench.scene import Scene
 
-FORMAT = 1
+FORMAT = 2
 NAMESPACE = "demo"  # of the random streams; no suite uses it
-COLUMNS = (7, 7, STATE_SIZE)  # executed actions, labels, states
-BYTES_AN_EPISODE = 9_000  # about; for estimates
+BYTES_AN_EPISODE = 16_000  # about; for estimates
 
 
 class DemoPlan(BaseModel):
@@ -39,7 +38,7 @@ class DemoPlan(BaseModel):
     standard deviation of what is added to the executed translations (share of the action range), away from things and
     within a few centimetres of them; labels stay clean (DART, arXiv 1703.09327). kick: probability of a kick at each
     control step: two steps that take the hand some centimetres aside, so that ways back are demonstrated too. light:
-    how much the lights vary, as a share of their brightness.
+    how much the lights vary, as a share of their brightness. chunk: how many actions each state is labelled with.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,14 +49,16 @@ class DemoPlan(BaseModel):
     noise_near: float = Field(0.08, ge=0.0, le=1.0)
     kick: float = Field(0.05, ge=0.0, le=1.0)
     light: float = Field(0.25, ge=0.0, lt=1.0)
+    chunk: int = Field(8, gt=0)
 
 
 @dataclass(frozen=True)
 class Demo:
     """One demonstration of n control steps.
 
-    executed: (n, 7) float32, what the robot did. labels: (n, 7) float32, what the expert wanted in the same states.
-    states: (n, 8) float32, the `state` of an observation, before each action.
+    executed: (n, 7) float32, what the robot did. chunks: (n, k, 7) float32, what the expert would have done from each
+    of the same states on, undisturbed (see demos.labels.label). states: (n, 8) float32, the `state` of an observation,
+    before each action.
     """
 
     task: str
@@ -67,15 +68,21 @@ class Demo:
     outcome_sha256: str
     scene: Scene | None = None  # None, and no steps, where the expert failed
     executed: np.ndarray = field(default_factory=lambda: np.zeros((0, 7), np.float32))
-    labels: np.ndarray = field(default_factory=lambda: np.zeros((0, 7), np.float32))
+    chunks: np.ndarray = field(default_factory=lambda: np.zeros((0, 1, 7), np.float32))
     states: np.ndarray = field(default_factory=lambda: np.zeros((0, STATE_SIZE), np.float32))
 
     def __len__(self) -> int:
         return len(self.executed)
 
+    @property
+    def labels(self) -> np.ndarray:
+        """(n, 7) float32: what the expert wanted to do next, in each state."""
+        return self.chunks[:, 0]
+
     def to_line(self) -> str:
         """One line of JSON."""
-        table = np.concatenate([self.executed, self.labels, self.states], axis=1).astype("<f4")
+        columns = (self.executed, self.chunks.reshape(len(self), self.chunks.shape[1] * 7), self.states)
+        table = np.concatenate(columns, axis=1).astype("<f4")
         fields = {
             "task": self.task,
             "seed": self.seed,
@@ -83,6 +90,7 @@ class Demo:
             "closure_sha256": self.closure_sha256,
             "outcome_sha256": self.outcome_sha256,
             "steps": len(self),
+            "chunk": self.chunks.shape[1],
             "scene": json.loads(self.scene.canonical_json()) if self.scene else None,
             "table": base64.b64encode(zlib.compress(table.tobytes(), 9)).decode(),
         }
@@ -93,13 +101,14 @@ class Demo:
         """Raises ValueError when the line does not hold a demonstration."""
         fields = json.loads(line)
         raw = zlib.decompress(base64.b64decode(fields["table"]))
-        table = np.frombuffer(raw, "<f4").reshape(fields["steps"], sum(COLUMNS))
-        executed, labels, states = np.split(table, np.cumsum(COLUMNS)[:-1], axis=1)
+        steps, chunk = fields["steps"], fields["chunk"]
+        table = np.frombuffer(raw, "<f4").reshape(steps, 7 + 7 * chunk + STATE_SIZE)
+        executed, chunks, states = np.split(table, (7, 7 + 7 * chunk), axis=1)
         scene = Scene.model_validate(fields["scene"]) if fields["scene"] else None
         if scene is not None and closure.sha256(scene) != fields["closure_sha256"]:
             raise ValueError("its scene, or an asset that the scene shows, is not what it was when it was recorded")
         known = {name: fields[name] for name in ("task", "seed", "success", "closure_sha256", "outcome_sha256")}
-        return cls(**known, scene=scene, executed=executed, labels=labels, states=states)
+        return cls(**known, scene=scene, executed=executed, chunks=chunks.reshape(steps, chunk, 7), states=states)
 
 
 class DemoStore:
@@ -198,7 +207,7 @@ class DemoStore:
 
     def _refuse_other(self, wanted: dict[str, Any]) -> None:
         old = self.info
-        for name in ("noise", "noise_near", "kick", "light"):
+        for name in ("noise", "noise_near", "kick", "light", "chunk"):
             before, now = old["plan"].get(name, 0.0), wanted["plan"][name]
             if before != now:
                 raise RunFolderError(

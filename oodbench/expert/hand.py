@@ -55,18 +55,22 @@ class Hand:
             aside: Share of the usual speed aside: 0 rises or comes down where it is.
             down: Speed limit downwards, as a share of the action range.
         """
-        pending = self.world.pending_actions
         way = (point - self.heading()) / POSITION_SCALE
+        over = self._slowed(way[:2])
+        over *= aside * min(1.0, speed / max(norm(over), 1e-9))
+        up = max(HEIGHT_GAIN * self._slowed(way[2:])[0], -down)
+        return self.by(POSITION_SCALE * self.pace * np.array([*over, up]), yaw, grip, speed)
+
+    def by(self, step: np.ndarray, yaw: float, grip: float, speed: float = FAST) -> np.ndarray:
+        """The action, (7,), that takes the hand on by `step` (m, world frame), (3,), and turns it to `yaw`."""
+        pending = self.pending()
         here = rotations.of_site(self.world.data, self.world.built.grip_site)
         turn = _rotation_to(here, yaw) / ROTATION_SCALE
         if len(pending):
             turn = turn - pending[:, 3:6].sum(axis=0)
-        over = self._slowed(way[:2])
-        over *= aside * min(1.0, speed / max(norm(over), 1e-9))
-        motion = np.array([*over, max(HEIGHT_GAIN * self._slowed(way[2:])[0], -down)])
-        motion *= self.pace * min(1.0, speed / max(norm(motion), 1e-9))
-        turn = self._slowed(turn)
-        turn *= self.pace * min(1.0, min(speed, TURNING) / max(norm(turn), 1e-9))
+        motion, turn = step / POSITION_SCALE, self.pace * self._slowed(turn)
+        motion = motion * min(1.0, self.pace * speed / max(norm(motion), 1e-9))
+        turn = turn * min(1.0, self.pace * min(speed, TURNING) / max(norm(turn), 1e-9))
         return np.array([*motion, *turn, grip])
 
     @staticmethod
@@ -81,9 +85,13 @@ class Hand:
             wanted = math.sqrt(gentle * (2 * wanted - gentle))
         return way * (wanted / rest)
 
+    def pending(self) -> np.ndarray:
+        """Actions that were decided and are not executed yet, (n, 7)."""
+        return self.world.pending_actions
+
     def heading(self) -> np.ndarray:
         """Where the hand will be when all that was asked for is done (m, world frame), (3,)."""
-        pending = self.world.pending_actions
+        pending = self.pending()
         if not len(pending):
             return self.world.grip_position
         return self.world.grip_position + POSITION_SCALE * pending[:, :3].sum(axis=0)

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from oodbench.exact import norm
+from oodbench.exact import dot, norm
 from oodbench.expert.expert import ROOM, Expert, skill
 from oodbench.expert.hand import CAREFUL, CLOSE, FAST, OPEN, turn_between
 
@@ -44,7 +44,7 @@ def put_on(expert: Expert, item: str, support: str) -> np.ndarray:
         expert.above(support, area.height),
         (support,),
         done,
-        exact=_share_of(area.radius or min(area.half)),
+        exact=_share_of(area.radius or min(area.half or (0.0,))),
     )
 
 
@@ -52,7 +52,9 @@ def put_on(expert: Expert, item: str, support: str) -> np.ndarray:
 def put_in(expert: Expert, item: str, container: str) -> np.ndarray:
     """Dropped over the middle of the container, or over a side when something else is in it or is to come."""
     spot = free_spot(expert, item, container)
-    exact = _share_of(expert.world.asset(container).cavity.radius)
+    cavity = expert.world.asset(container).cavity
+    assert cavity is not None, f"{container} has no inside"
+    exact = _share_of(cavity.radius)
     return place(expert, item, spot, (), expert.holds("inside", item, container), exact=exact, drop=True)
 
 
@@ -186,7 +188,7 @@ def free_spot(expert: Expert, item: str, container: str) -> np.ndarray:
     if others:
         there = np.mean([world.center(id) for id in others], axis=0)
         along = world.rotation(container)[:, 0]
-        side = -math.copysign(1.0, float(sum((there - spot) * along)))
+        side = -math.copysign(1.0, dot(there - spot, along))
         spot = spot + 0.55 * cavity.radius * side * along
     return spot
 

@@ -88,7 +88,7 @@ def push_to(expert: Expert, item: str, zone: str) -> np.ndarray:
     up = _within(UP_GAIN * (needed - height), min(DOWN + DOWN_RISE * over, 0.45) * POSITION_SCALE)
     step = np.array([*(ahead * way + aside * side), up])
     grip = _within((gap - GAP) / 0.04 * GRIP_GAIN, 1.0)
-    return expert.toward(here + step, yaw, grip, FAST, gain=1.0)
+    return expert.by(step, yaw, grip, FAST)
 
 
 def _within(x: float, bound: float) -> float:

@@ -42,7 +42,8 @@ class Policy(Protocol):
         """The next actions, shape (n, 7) or (7,), in the conventions that `spec` declares.
 
         By default each number is in [-1, 1]: dx dy dz (x 0.05 m), a rotation vector (x 0.5 rad), both in the frame of
-        the robot's base, and the gripper (-1 open, +1 close); one is executed every 1/20 s.
+        the robot's base and counted from the pose that the hand has when the action is executed, and the gripper
+        (-1 open, +1 close); one is executed every 1/20 s.
         """
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 
 from oodbench.expert import Expert
@@ -11,7 +13,7 @@ from oodbench.policies.base import ACTION_SIZE, EpisodeInfo, PolicySpec
 from oodbench.seeding import generator, normal
 
 NOISE = 0.0095  # standard deviation of where things seem to be (m), along x and y
-PACE, REACTION = 0.34, 10  # of the slow expert: share of the usual speeds, control steps before every movement
+PACE, REACTION = 0.45, 10  # of the slow expert: share of the usual speeds, control steps until it reacts
 CHUNK = 8
 DEMO_SEED = 0
 
@@ -48,9 +50,26 @@ class NoisyExpert(Expert):
 
 
 class SlowExpert(Expert):
-    """The expert with slow reactions: a third of the speed, and half a second of rest before every movement."""
+    """The expert with slow reactions: less than half the speed, and what it does is half a second late.
 
-    pace, reaction = PACE, REACTION
+    It acts on what was there REACTION control steps ago, with what it had decided to do since counted as done, as the
+    expert does with actions that latency holds up. Of all else that happens meanwhile it knows nothing.
+    """
+
+    pace = PACE
+
+    def reset(self, episode: EpisodeInfo) -> None:
+        super().reset(episode)
+        self._decided = deque(np.zeros((REACTION, ACTION_SIZE)))
+
+    def act(self, observation: Seen) -> np.ndarray:
+        """One action, (1, 7)."""
+        self._decided.append(self.action())
+        return self._decided.popleft()[None]
+
+    def pending(self) -> np.ndarray:
+        """What it has decided, and what latency holds up besides, (n, 7)."""
+        return np.concatenate([super().pending(), self._decided])
 
 
 class DemoReplay:
@@ -75,19 +94,14 @@ class DemoReplay:
         return chunk
 
 
-def demonstration(task_name: str, seed: int) -> np.ndarray:
-    """The expert's actions, (n, 7), in the training scene of `seed` (stream namespace "demo")."""
-    from oodbench.convention import CONTROL_HZ
+def demonstration(task: str, seed: int) -> np.ndarray:
+    """The expert's actions, (n, 7), in the training scene of `seed`, without noise."""
+    from oodbench.demos.labels import label
+    from oodbench.demos.record import demo_scene, new_expert, play
+    from oodbench.demos.store import DemoPlan
     from oodbench.sim.world import World
-    from oodbench.task import TASKS
 
-    scene = TASKS.get(task_name).sample(seed, "demo")
-    world, expert = World("fast"), Expert()
-    world.reset(scene)
-    expert.bind(world)
-    expert.reset(EpisodeInfo(task_name, scene.instruction.text, seed, scene.timing.horizon, CONTROL_HZ))
-    actions = []
-    while world.steps < scene.timing.horizon and not world.status.settled:
-        actions.append(expert.act(world.observation())[0])
-        world.step(actions[-1])
-    return np.array(actions)
+    world, plan = World("fast"), DemoPlan(tasks=(task,), noise=0.0, noise_near=0.0, kick=0.0, light=0.0)
+    world.reset(demo_scene(task, seed, plan.light))
+    expert = new_expert(world, task, seed)
+    return np.array([step.executed for step in play(world, task, seed, plan, lambda: label(expert, world, 1))])

@@ -11,24 +11,28 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from oodbench.catalogue import GLYPHS, OBJECTS, TEXTURES, Split
+from oodbench.catalogue import GLYPHS, OBJECTS, TEXTURES, Split, SurfaceName
 from oodbench.errors import SpecError
 from oodbench.paths import data_dir
+from oodbench.pool import standard
 from oodbench.registry import Registry
 from oodbench.shift import AXES, LEVELS, SHIFTS, Shift
 from oodbench.spacing import reach, spaced
 from oodbench.suite import SUITES
+from oodbench.surfaces import distances
 from oodbench.task import TASKS, Task
 
 T = TypeVar("T")
 
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 FILE = Path("docs/catalogue.md")
+WORN: dict[str, tuple[SurfaceName, ...]] = {"visual.table-texture": ("table",), "visual.background": ("floor", "wall")}
 AXIS_NOTES = {
     "semantic": "What is asked for, and what things there are.",
     "visual": "How the same world looks. Unless a shift says otherwise, its levels are evenly spaced in the distance "
     "of the rendered pictures (1 - SSIM over three scales, both cameras; `python -m oodbench.spacing` measures it): a "
-    "level is a fifth of the way.",
+    "level is a fifth of the way. Textures are ordered by their distance from the nearest training texture (CIELAB "
+    "units of the part of both pictures that shows the surface; `python -m oodbench.surfaces` measures it).",
     "execution": "Where things start, how commands turn into motion, and what happens meanwhile.",
     "control": "Language controls: they count in no score, and show whether a policy listens.",
 }
@@ -93,7 +97,13 @@ def _shifts(axis: str) -> list[str]:
 
 
 def _levels(name: str) -> str:
-    """Where the levels of an evenly spaced shift lie."""
+    """Where the levels of an evenly spaced shift lie, or of one that goes by textures."""
+    if name in WORN:
+        means = (
+            f"{surface} " + ", ".join(f"{distance:.0f}" for distance in distances(standard(), surface, "test"))
+            for surface in WORN[name]
+        )
+        return "; mean distance at levels 1 to 5 of the test split: " + "; ".join(means)
     if name not in spaced():
         return ""
     return (

@@ -127,11 +127,13 @@ def objects(size: int = 160, columns: int = 8) -> Image.Image:
 
 
 def textures(size: int = 160, columns: int = 8) -> Image.Image:
-    """Every texture, one tile of it."""
+    """Every texture, one tile of it, those of a surface and split in the order of their novelty."""
     cells = []
-    for asset in catalogue.TEXTURES:
+    order = {"train": 0, "dev": 1, "test": 2}
+    for asset in sorted(catalogue.TEXTURES, key=lambda t: (t.surface, order[t.split], *t.novelty.values(), t.name)):
         tile = Image.fromarray(pictures.render(asset, 512)).resize((size, size), Image.Resampling.LANCZOS)
-        cells.append((tile, f"{asset.label}\n{'/'.join(asset.surface)}, {asset.split}"))
+        novelty = " ".join(f"{distance:.0f}" for distance in asset.novelty.values())
+        cells.append((tile, f"{asset.label}\n{'/'.join(asset.surface)}, {asset.split} {novelty}"))
     return _grid([cells[i : i + columns] for i in range(0, len(cells), columns)], size)
 
 

@@ -1,6 +1,7 @@
 """Visual shifts of the world and the cameras: surfaces, light, view, the looks of objects and of the robot.
 
-How far a level goes is spaced evenly in what can be seen of it: see oodbench/spacing.py.
+How far a level goes is spaced evenly in what can be seen of it: see oodbench/spacing.py and, of textures,
+oodbench/surfaces.py.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from oodbench.catalogue import OBJECTS, ObjectAsset
-from oodbench.errors import SpecError
+from oodbench.catalogue import OBJECTS, ObjectAsset, SurfaceName
 from oodbench.exact import unit
 from oodbench.scene import RGB, Camera, Lamp, Lights, Object, Scene, Surface
 from oodbench.shift import Context, shift
 from oodbench.shifts import placing
 from oodbench.spacing import reach
+from oodbench.surfaces import near
 from oodbench.task import is_clear
 
 TABLE_TOP = ((-0.4, 0.36), (-0.56, 0.56))  # where clutter may stand: x and y ranges (m), but not
@@ -28,37 +29,36 @@ def _unit(rng: np.random.Generator, size: int) -> np.ndarray:
     return unit(rng.standard_normal(size))
 
 
-def _blend(surface: Surface, kind: str, context: Context, weight: float) -> Surface:
-    choices = [texture.name for texture in context.pool.textures_of(kind, context.split)]
-    if not choices:
-        raise SpecError(f"no {kind} texture in split {context.split!r}")
-    return surface.but(other=choices[context.rng.integers(len(choices))], weight=weight)
+def _unseen(surface: SurfaceName, context: Context) -> Surface:
+    """One of the unseen textures at this severity, at the same place in their order whatever the severity is."""
+    textures = near(context.pool, surface, context.split, context.severity)
+    return Surface(texture=textures[int(context.rng.random() * len(textures))].name)
 
 
 @shift(
     "visual.table-texture",
     channels=("surfaces",),
-    unit="weight of an unseen table texture over the training one, evenly spaced; at 5 the unseen one alone",
-    source="RL4VLA VisionImage-v1 (5 unseen tables) and its blending by alpha (VisionTexture03/05)",
+    unit="measured distance of an unseen table texture from the nearest training one, evenly spaced; each level draws "
+    "from a fifth of the split's textures, 5 from the farthest",
+    source="RL4VLA VisionImage-v1 (5 unseen tables); graded by oodbench (field `novelty` of assets/textures)",
     star_gen="V-SC",
 )
 def table_texture(scene: Scene, context: Context) -> Scene:
-    """The table top turns into one of a kind that no demonstration shows. Both cameras see it."""
-    table = _blend(scene.surfaces.table, "table", context, reach("visual.table-texture", context.severity))
-    return scene.but(surfaces=scene.surfaces.but(table=table))
+    """The table top is of a kind that no demonstration shows. Both cameras see it."""
+    return scene.but(surfaces=scene.surfaces.but(table=_unseen("table", context)))
 
 
 @shift(
     "visual.background",
     channels=("surfaces",),
-    unit="weight of an unseen floor and wall over the training ones, evenly spaced; at 5 the unseen ones alone",
+    unit="measured distance of an unseen floor and wall from the nearest training ones, evenly spaced; each level "
+    "draws from a fifth of the split's textures, 5 from the farthest",
     source="LIBERO-plus (background textures); Colosseum (wall texture)",
     star_gen="V-SCENE",
 )
 def background(scene: Scene, context: Context) -> Scene:
-    """Floor and walls turn into others that no demonstration shows. Mostly the third-person camera sees it."""
-    weight = reach("visual.background", context.severity)
-    floor, wall = (_blend(getattr(scene.surfaces, kind), kind, context, weight) for kind in ("floor", "wall"))
+    """Floor and walls are others than any demonstration shows. Mostly the third-person camera sees it."""
+    floor, wall = _unseen("floor", context), _unseen("wall", context)
     return scene.but(surfaces=scene.surfaces.but(floor=floor, wall=wall))
 
 

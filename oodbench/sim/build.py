@@ -295,11 +295,7 @@ def _write_lights(model: mujoco.MjModel, lights: Lights) -> None:
 
 def surface_image(surface: Surface) -> np.ndarray:
     """The picture of a surface, TEXTURE_SIZE x TEXTURE_SIZE x 3 uint8."""
-    image = textures.render(TEXTURES.get(surface.texture), TEXTURE_SIZE)
-    if surface.other is None or surface.weight == 0.0:
-        return image
-    other = textures.render(TEXTURES.get(surface.other), TEXTURE_SIZE)
-    return np.rint((1 - surface.weight) * image + surface.weight * other).astype(np.uint8)
+    return textures.render(TEXTURES.get(surface.texture), TEXTURE_SIZE)
 
 
 def face_image(face: str) -> np.ndarray:

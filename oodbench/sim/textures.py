@@ -240,3 +240,153 @@ def terrazzo(
         patch[inside] = chips[rng.integers(len(chips))]
         image[np.ix_(ys, xs)] = patch
     return image
+
+
+@texture_generator
+def herringbone(
+    rng: np.random.Generator, size: int, light: Colour, dark: Colour, blocks: int = 4, contrast: float = 1.0
+) -> np.ndarray:
+    """Blocks of wood, four times as long as wide, at right angles to each other; `blocks` must be even to tile."""
+    rows, columns = _grid(size)
+    u, v = 4 * blocks * rows, 4 * blocks * columns  # one block's width is 1
+    across, along = np.floor(u).astype(int), np.floor(v).astype(int)
+    step = (along - across) % 8  # along a row of cells: four of a block that lies, then four that stand
+    lies = step < 4
+    place = np.where(lies, across, along) * 4 * blocks + np.where(lies, along - step, across + step - 7) % (4 * blocks)
+    shade = rng.uniform(-0.5, 0.5, (4 * blocks) * (4 * blocks))[place % (16 * blocks * blocks)]
+    grain = np.where(lies, _noise(rng, size, 1.2, 10.0).T, _noise(rng, size, 1.2, 10.0))
+    image = _mix(light, dark, 0.5 + contrast * (0.12 * grain + 0.45 * shade))
+    end = np.where(lies, step + v % 1, (7 - step) + u % 1)  # along the block, in [0, 4)
+    side = np.where(lies, u % 1, v % 1)
+    seam = (np.minimum(side, 1 - side) < 0.03) | (np.minimum(end, 4 - end) < 0.03)
+    image[seam] *= 0.6
+    return image
+
+
+@texture_generator
+def tartan(
+    rng: np.random.Generator, size: int, base: Colour, bands: tuple[tuple[Colour, float, float], ...], count: int = 3
+) -> np.ndarray:
+    """A checked twill: `bands` of (colour, centre, width) as shares of a sett, crossing; `count` setts a tile."""
+    place = np.arange(size) * count / size % 1
+    sett = np.broadcast_to(np.asarray(base, float), (size, 3)).copy()
+    for colour, centre, width in bands:
+        sett[np.abs((place - centre + 0.5) % 1 - 0.5) < width / 2] = colour
+    index = np.arange(size)
+    warp = ((index[:, None] + index) // 4 % 2).astype(float)  # the twill's diagonal
+    image = _mix(sett[:, None], sett[None], 0.35 + 0.3 * warp)
+    return image + 3 * _noise(rng, size, 0.5)[..., None]
+
+
+@texture_generator
+def dots(
+    rng: np.random.Generator, size: int, base: Colour, dot: Colour, count: int = 8, radius: float = 0.22
+) -> np.ndarray:
+    """Dots in rows that are set off against each other; `count` must be even to tile. radius: as a share of a row."""
+    rows, columns = _grid(size)
+    odd = (rows * count).astype(int) % 2
+    y, x = rows * count % 1 - 0.5, (columns * count + 0.5 * odd) % 1 - 0.5
+    inside = np.clip((radius * radius - x * x - y * y) * size / (4 * count * radius) + 0.5, 0, 1)
+    return _mix(base, dot, inside) + 3 * _noise(rng, size, 0.6)[..., None]
+
+
+@texture_generator
+def hexagons(
+    rng: np.random.Generator, size: int, colours: tuple[Colour, ...], joint: Colour, count: int = 7, vary: float = 6.0
+) -> np.ndarray:
+    """Six-sided tiles, each of one of the colours, `count` a row."""
+    rows, columns = _grid(size)
+    deep = 2 * round(count / math.sqrt(3))  # rows of tiles: even, to tile
+    edge, which = np.full((size, size), np.inf), np.zeros((size, size), int)
+    best = np.full((size, size), np.inf)
+    for row in range(-1, deep + 1):
+        y = (rows * deep - row - 0.5) * math.sqrt(0.75)  # tiles a row are 1 apart, and rows sqrt(3) / 2
+        for half in range(3):  # the nearest tile of the row, and its neighbours
+            shifted = columns * count - 0.5 * (row % 2)
+            near = np.floor(shifted) + half - 1
+            x = shifted - near - 0.5
+            far = x * x + y * y
+            closer = far < best
+            edge = np.where(closer, best, np.minimum(edge, far))
+            best = np.where(closer, far, best)
+            which = np.where(closer, (row % deep) * count + near.astype(int) % count, which)
+    tile = rng.integers(len(colours), size=deep * count)
+    shade = rng.normal(0, vary, deep * count)
+    image = np.asarray(colours, float)[tile[which]] + shade[which][..., None] + 3 * _noise(rng, size, 1.0)[..., None]
+    image[np.sqrt(edge) - np.sqrt(best) < 0.07] = joint
+    return image
+
+
+@texture_generator
+def flagstones(
+    rng: np.random.Generator, size: int, colour: Colour, joint: Colour, count: int = 6, vary: float = 12.0
+) -> np.ndarray:
+    """Stones of irregular shape with joints, count x count a tile."""
+    rows, columns = _grid(size)
+    nearest, second, which = (np.full((size, size), value) for value in (np.inf, np.inf, 0))
+    shift = rng.uniform(0.1, 0.9, (count, count, 2))
+    for row in range(count):
+        for column in range(count):
+            dy = (rows - (row + shift[row, column, 0]) / count + 0.5) % 1 - 0.5
+            dx = (columns - (column + shift[row, column, 1]) / count + 0.5) % 1 - 0.5
+            far = np.sqrt(dx * dx + dy * dy)
+            closer = far < nearest
+            second = np.where(closer, nearest, np.minimum(second, far))
+            which = np.where(closer, row * count + column, which)
+            nearest = np.where(closer, far, nearest)
+    shade = rng.normal(0, vary, count * count)[which.astype(int)]
+    image = np.asarray(colour, float) + (shade + 7 * _noise(rng, size, 1.5) + 3 * _noise(rng, size, 0.4))[..., None]
+    image[(second - nearest) * count < 0.07 + 0.02 * _noise(rng, size, 1.2)] = joint
+    return image
+
+
+@texture_generator
+def mosaic(
+    rng: np.random.Generator, size: int, colours: tuple[Colour, ...], joint: Colour, count: int = 16, vary: float = 8.0
+) -> np.ndarray:
+    """Small square tiles, each of one of the colours."""
+    rows, columns = _grid(size)
+    place = (rows * count).astype(int), (columns * count).astype(int)
+    image = np.asarray(colours, float)[rng.integers(len(colours), size=(count, count))[place]]
+    image = image + rng.normal(0, vary, (count, count))[place][..., None]
+    edge = np.minimum.reduce([x * count % 1 for x in (rows, columns)] + [1 - x * count % 1 for x in (rows, columns)])
+    image[edge < 0.06] = joint
+    return image
+
+
+@texture_generator
+def strands(
+    rng: np.random.Generator, size: int, light: Colour, dark: Colour, count: int = 700, length: float = 0.12
+) -> np.ndarray:
+    """Pressed chips of wood, one over the other, up to `length` of a tile long."""
+    rows, columns = _grid(size)
+    share = 0.5 + 0.1 * _noise(rng, size, 1.0)
+    for _ in range(count):
+        (y, x), angle = rng.uniform(size=2), rng.uniform(0, math.pi)
+        long, wide, shade = length * rng.uniform(0.4, 1.0) / 2, length * rng.uniform(0.08, 0.2) / 2, rng.uniform(0, 1)
+        window = int(long * size) + 2
+        ys, xs = ((int(c * size) + np.arange(-window, window + 1)) % size for c in (y, x))
+        dy = ((rows[np.ix_(ys, xs)] - y + 0.5) % 1) - 0.5
+        dx = ((columns[np.ix_(ys, xs)] - x + 0.5) % 1) - 0.5
+        u, v = dx * math.cos(angle) + dy * math.sin(angle), dy * math.cos(angle) - dx * math.sin(angle)
+        patch = share[np.ix_(ys, xs)]
+        inside = (np.abs(u) < long) & (np.abs(v) < wide)
+        rim = inside & (v > 0.6 * wide)
+        patch[inside] = shade + 0.12 * exact.sine(2 * v / wide)[inside]
+        patch[rim] += 0.2
+        share[np.ix_(ys, xs)] = patch
+    return _mix(light, dark, share)
+
+
+@texture_generator
+def trellis(
+    rng: np.random.Generator, size: int, base: Colour, line: Colour, count: int = 6, width: float = 0.08
+) -> np.ndarray:
+    """A wallpaper of crossing curved lines with a dot in every field; `count` fields a row."""
+    rows, columns = _grid(size)
+    y, x = rows * count, columns * count
+    wave = 0.25 * exact.sine(y)
+    near = [np.abs((x + sign * wave + 0.25 * (1 - sign)) % 1 - 0.5) for sign in (1, -1)]
+    dot = ((x + 0.5) % 1 - 0.5) * ((x + 0.5) % 1 - 0.5) + ((y + 0.25) % 1 - 0.5) * ((y + 0.25) % 1 - 0.5)
+    drawn = (np.minimum(*near) < width / 2) | (dot < width * width)
+    return _mix(base, line, drawn.astype(float)) + 3 * _noise(rng, size, 0.8)[..., None]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +22,7 @@ from oodbench.scene import Event, Move, Push, Restage, Say, Scene
 from oodbench.seeding import generator, normal
 from oodbench.sim import build, render, rotations, sensors
 from oodbench.sim.actuation import Actuators
+from oodbench.sim.aside import Memory
 from oodbench.sim.build import LEFT_FINGER, NOBODY, RIGHT_FINGER, TABLE, Built
 from oodbench.sim.control import Controller
 from oodbench.sim.judge import Judge, Status
@@ -65,12 +68,16 @@ class World:
         self._draw = draw or (lambda work: work())
         self._scene: Scene | None = None
         self._models: OrderedDict[build.Topology, tuple[Built, mujoco.MjData, mujoco.MjData]] = OrderedDict()
-        self.moment = 0  # counts every change of state; observations belong to one
+        self._moments = itertools.count(1)
+        self.moment = 0  # another number for every state that there was; observations belong to one
+        self._is_aside = False
 
     # --- playing -----------------------------------------------------------------------------------------------
 
     def reset(self, scene: Scene) -> None:
         """Set the world to the start of `scene`."""
+        if self._is_aside:
+            raise OodbenchError("the world cannot be reset within `with world.aside()`")
         self._scene = self._staged = scene
         self.built, self.data, self._shown_data = self._model(build.topology(scene))
         self.model = self.built.model
@@ -79,6 +86,7 @@ class World:
         mujoco.mj_resetData(self.model, self.data)
         self._set_state(scene)
         mujoco.mj_forward(self.model, self.data)
+        self._spares: list[mujoco.MjData] = []
         self._controller = Controller(self.built, self.data, scene.timing.control_hz)
         self._controller.reset(scene.robot.opening)
         self.steps = 0
@@ -124,6 +132,33 @@ class World:
         self.steps += 1
         self._advance_moment()
         self._judge.update()
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Play on in a copy: what is stepped within the block is undone at its end, to the bit.
+
+        The state of the simulator is put back, and all that goes with it: controller, actuators and their streams,
+        actions on their way, events to come, what the sensors have shown, the judge, the instruction, the stage and
+        `outcome_sha256`. What an event of another package does to the compiled model is not. It takes some hundredth
+        of a millisecond; blocks may be nested.
+
+        Raises:
+            OodbenchError: The world is reset within the block.
+        """
+        staged = self.scene and self._staged
+        kept = self._spares.pop() if self._spares else mujoco.MjData(self.model)
+        mujoco.mj_copyData(kept, self.model, self.data)
+        memories = [Memory(part) for part in (self, self._controller, self._actuators, self._judge)]
+        self._is_aside = True
+        try:
+            yield
+        finally:
+            if self._staged is not staged:
+                build.write_stage(self.model, staged)
+            for memory in memories:
+                memory.restore()
+            mujoco.mj_copyData(self.data, self.model, kept)
+            self._spares.append(kept)
 
     def observation(self, image_size: int = 256, cameras: Sequence[str] = CAMERAS, session: int = 0) -> Observation:
         """What a policy sees now."""
@@ -207,7 +242,7 @@ class World:
         return slice(start, start + 6)
 
     def _advance_moment(self) -> None:
-        self.moment += 1
+        self.moment = next(self._moments)
         self._pairs: set[tuple[int, int]] | None = None
         sensors = self.scene.sensors
         if sensors.delay or sensors.loss:

@@ -11,7 +11,8 @@ import pytest
 from oodbench import closure
 from oodbench.catalogue import OBJECTS, TEXTURES
 from oodbench.demos import frames
-from oodbench.demos.record import demo_scene, record_all
+from oodbench.demos.labels import label
+from oodbench.demos.record import demo_scene, new_expert, record_all
 from oodbench.demos.store import Demo, DemoPlan, DemoStore
 from oodbench.errors import RunFolderError, UnknownNameError
 from oodbench.sim.world import World
@@ -51,6 +52,46 @@ def test_replaying_what_was_executed_gives_the_recorded_outcome(store: DemoStore
             world.step(action)
         assert world.status.settled
         assert world.outcome_sha256() == demo.outcome_sha256
+
+
+def test_without_noise_a_chunk_is_what_the_expert_goes_on_to_do(tmp_path: Path) -> None:
+    """And when the task is settled, it keeps the gripper as it is and comes to rest."""
+    plan = DemoPlan(tasks=("put-on",), episodes=1, noise=0, noise_near=0, kick=0, chunk=12)
+    (demo,) = record_all(tmp_path / "clean", plan, workers=0)
+    assert demo.chunks.shape == (len(demo), 12, 7)
+    for step, chunk in enumerate(demo.chunks):
+        rest = demo.executed[step : step + 12]
+        assert np.array_equal(chunk[: len(rest)], rest)
+        assert (chunk[len(rest) :, 6] == demo.executed[-1, 6]).all()
+    assert np.abs(demo.chunks[-1, -1, :6]).max() < 0.05
+
+
+def test_under_noise_a_chunk_answers_nothing_that_is_still_to_come(store: DemoStore) -> None:
+    """It is what the expert does from the recorded state on, and not what it did after more noise."""
+    demo, world = next(iter(store)), World("fast")
+    assert demo.scene is not None
+    later = np.stack([demo.labels[i : i + 8] for i in range(len(demo) - 8)])
+    assert np.abs(later - demo.chunks[:-8]).max() > 0.1
+    world.reset(demo.scene)
+    expert = new_expert(world, demo.task, demo.seed)
+    for action in demo.executed[:20]:
+        world.step(action)
+    for action in demo.chunks[20]:
+        assert np.array_equal(expert.action().astype(np.float32), action)
+        world.step(action)
+
+
+def test_labelling_leaves_no_trace() -> None:
+    world, outcomes = World("fast"), []
+    for labelled in (False, True):
+        world.reset(demo_scene("put-on", 1, 0.0))
+        expert = new_expert(world, "put-on", 1)
+        for _ in range(30):
+            if labelled:
+                assert label(expert, world, 6).shape == (6, 7)
+            world.step(expert.action())
+        outcomes.append(world.outcome_sha256())
+    assert outcomes[0] == outcomes[1]
 
 
 def test_the_light_varies_and_nothing_else_does() -> None:
@@ -107,11 +148,11 @@ def test_a_missing_folder_names_its_neighbour(store: DemoStore) -> None:
 def test_a_demonstration_survives_its_line() -> None:
     scene = demo_scene("lift", 0, 0.25)
     rng = np.random.default_rng(0)
-    arrays = [rng.standard_normal((5, n)).astype(np.float32) for n in (7, 7, 8)]
+    arrays = [rng.standard_normal((5, *shape)).astype(np.float32) for shape in ((7,), (4, 7), (8,))]
     demo = Demo("lift", 0, True, closure.sha256(scene), "ab", scene, *arrays)
     back = Demo.from_line(demo.to_line())
     assert back.scene == scene
-    assert all(np.array_equal(a, b) for a, b in zip(arrays, (back.executed, back.labels, back.states), strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(arrays, (back.executed, back.chunks, back.states), strict=True))
 
 
 # --- frames --------------------------------------------------------------------------------------------------------
@@ -132,7 +173,7 @@ def test_frames_are_what_a_policy_sees(store: DemoStore, tmp_path: Path) -> None
     observation = world.observation(64)
     assert np.array_equal(found.image[first[0]], observation.image)
     assert np.array_equal(found.wrist_image[first[0]], frames.shrink(observation.wrist_image, 32))
-    assert np.array_equal(found.chunk[first[0]], demo.labels[:8])
+    assert np.array_equal(found.chunk[first[0]], demo.chunks[0])
     assert found.instructions[found.text[first[0]]] == demo.scene.instruction.text
 
 
@@ -157,13 +198,9 @@ def test_rendering_goes_on_where_it_was(store: DemoStore, tmp_path: Path, monkey
         frames.render_all(store, tmp_path, frames.FramePlan(image_size=128, wrist_size=32), workers=0)
 
 
-def test_chunks_end_at_rest_with_the_last_grip() -> None:
-    labels = np.arange(21, dtype=np.float32).reshape(3, 7)
-    chunk = frames.chunks(labels, 4)
-    assert chunk.shape == (3, 4, 7)
-    assert np.array_equal(chunk[1, :2], labels[1:])
-    assert np.array_equal(chunk[2, 1:, :6], np.zeros((3, 6)))
-    assert (chunk[2, 1:, 6] == labels[-1, 6]).all()
+def test_longer_chunks_than_were_recorded_are_refused(store: DemoStore, tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match="chunks of 8 actions, not 16"):
+        frames.render_all(store, tmp_path, frames.FramePlan(chunk=16), workers=0)
 
 
 def test_shrinking_averages_blocks() -> None:

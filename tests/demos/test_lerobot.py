@@ -51,6 +51,8 @@ def test_the_real_library_gives_back_what_was_recorded(
     assert np.array_equal(opened["state"], np.concatenate([demo.states for demo in demos]))
     assert np.array_equal(opened["executed"], np.concatenate([demo.executed for demo in demos]))
     assert np.array_equal(opened["action"][:, 0], np.concatenate([demo.labels for demo in demos]))
+    chunks = np.concatenate([demo.chunks for demo in demos])
+    assert np.array_equal(opened["chunk"].reshape(chunks.shape), chunks)
     starts = np.cumsum([0, *map(len, demos)])
     for i, demo in enumerate(demos):
         assert demo.scene is not None

@@ -25,6 +25,7 @@ np.savez(
     task=np.array([item["task"] for item in items]),
     action=np.stack([item["action"].numpy() for item in items]),
     padded=np.stack([item["action_is_pad"].numpy() for item in items]),
+    chunk=np.stack([item["chunk"].numpy() for item in items]),
     executed=np.stack([item["action.executed"].numpy() for item in items]),
     state=np.stack([item["observation.state"].numpy() for item in items]),
     episode=np.array([int(item["episode_index"]) for item in items]),

@@ -8,7 +8,7 @@ import pytest
 
 from oodbench.catalogue import OBJECTS, TEXTURES
 from oodbench.errors import SpecError, UnknownNameError
-from oodbench.scene import Scene, changed_channels
+from oodbench.scene import Restage, Scene, Surfaces, changed_channels
 from oodbench.shift import AXES, SHIFTS, ShiftSpec
 from oodbench.sim.world import World
 from oodbench.spacing import measure
@@ -17,8 +17,12 @@ from oodbench.understand import disagreement
 
 SEVERITIES = (0.0, 1.0, 3.0, 5.0)
 SEEDS = (0, 1, 2)
-# Their severity counts things, so that whole steps are what they are made of. Every other semantic shift does, too.
-COUNTING = {"visual.clutter", "execution.obstacle", "execution.action-latency", "execution.stale-observations"}
+# Their severity counts things, or goes from one texture to the next, so that steps are what they are made of. Every
+# other semantic shift does, too.
+COUNTING = {
+    *("visual.clutter", "execution.obstacle", "execution.action-latency", "execution.stale-observations"),
+    *("visual.table-texture", "visual.background", "visual.theme-switch"),
+}
 CONTINUOUS_SEMANTIC = {"semantic.other-goal", "semantic.correction"}
 FAMILIES = [name for name in TASKS.names() if not name.startswith("think-")] + ["think-shape", "think-parity"]
 QUICK = ("put-on", "open-drawer", "think-parity")  # what the fast lane looks at
@@ -80,8 +84,11 @@ def _draws_from(shift: str, plain: Scene, shifted: Scene, split: str) -> None:
     new = {item.asset for item in added if OBJECTS.get(item.asset).kind != "prop"}
     allowed = "train" if _is_about_reference(shift) else split
     assert all(OBJECTS.get(name).split == allowed for name in new), shift
-    other = shifted.surfaces.table.other
-    assert other is None or TEXTURES.get(other).split == split
+    staged = [shifted.surfaces, *(e.surfaces for e in shifted.events if isinstance(e, Restage) and e.surfaces)]
+    for surfaces, name in itertools.product(staged, Surfaces.model_fields):
+        now, was = getattr(surfaces, name), getattr(plain.surfaces, name)
+        assert now == was or TEXTURES.get(now.texture).split == split, shift
+        assert TEXTURES.get(was.texture).split == "train"
     assert all(OBJECTS.get(name).split == "train" for name in old)
 
 

@@ -1,5 +1,7 @@
 """Sensor effects: seeded, from the first frame on, stronger with the amount, the same at every resolution."""
 
+import runpy
+
 import numpy as np
 import pytest
 
@@ -107,6 +109,15 @@ def test_reach_goes_from_nothing_to_all():
     assert reach("visual.noise", 5.0) == 1.0
     steps = [reach("visual.noise", level / 4) for level in range(21)]
     assert steps == sorted(steps)
+
+
+def test_the_command_measures_by_the_module_that_shifts_ask(monkeypatch):
+    """Run as a script, the module is there twice, and the shifts would keep to the levels of the last measurement."""
+    called = []
+    monkeypatch.setattr(spacing, "main", called.append)
+    monkeypatch.setattr("sys.argv", ["spacing", "visual.fog"])
+    runpy.run_path(spacing.__file__, run_name="__main__")
+    assert called == [["visual.fog"]]
 
 
 def test_measuring_the_spacing_keeps_the_table_until_the_new_one_is_there(tmp_path, monkeypatch):

@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from oodbench.expert import Expert, expert_script
-from oodbench.motion import CAREFUL, Script
+from oodbench.expert import Expert, skill
+from oodbench.expert.hand import CAREFUL, OPEN
 
 
-@expert_script("hovering")
-def hover(expert: Expert, id: str, height: float) -> Script:
-    """To over the object; then stay."""
-    yield from expert.go(lambda: np.add(expert.world.center(id), (0, 0, height + 0.03)), expert.hand_yaw(), CAREFUL)
+@skill("hovering")
+def hover(expert: Expert, id: str, height: float) -> np.ndarray:
+    """To over the object."""
+    over = np.add(expert.world.center(id), (0.0, 0.0, height + 0.03))
+    return expert.toward(over, expert.yaw(), OPEN, CAREFUL)
