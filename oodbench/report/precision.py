@@ -22,6 +22,15 @@ from oodbench.stats.clustered import ClusteredMean, clustered_mean, scene_codes,
 from oodbench.suite import SUITES, Episode, Suite
 
 RUNS = 200
+ALTERNATIVES = (
+    (7, 7),
+    (42, 7),
+    (84, 7),
+    (168, 7),
+    (180, 6),
+    (216, 6),
+    (104, 8),
+)  # scenes, episodes; see `alternatives`
 AXES = ("id", "semantic", "visual", "execution")
 ALL = "all shifts"
 
@@ -212,6 +221,7 @@ def main() -> None:
         return
     if not args:
         print(PAGE)
+        print("\n".join(alternatives()) + "\n", flush=True)
     for name in args or SUITES.shipped_names():
         suite = SUITES.get(name)
         print(f"## {name}\n\n{design(suite)}\n", flush=True)
@@ -229,6 +239,23 @@ def main() -> None:
                   f"{_percent(held[worst])}.\n")  # fmt: skip
 
 
+def alternatives() -> Iterator[str]:
+    """What core-2 would be with other numbers of scenes and episodes."""
+    yield "| scenes | episodes a cell | in all | half of the semantic interval | of the gap's | design effects |"
+    yield "| ---: | ---: | ---: | ---: | ---: | ---: |"
+    core = SUITES.get("core-2")
+    for scenes, episodes in ALTERNATIVES:
+        plain, *shifted = core.cells
+        cells = (plain, *(block.model_copy(update={"episodes": episodes}) for block in shifted))
+        suite = core.model_copy(update={"scenes": scenes, "cells": cells})
+        found = {name: simulated(suite, POLICIES[name], runs=RUNS // 4) for name in ("middling", "random")}
+        middling = found["middling"]
+        effects = [scores[ALL].effect or math.nan for scores in found.values()]
+        said = (scenes, episodes, len(suite.plan()), f"± {100 * middling['semantic'].half:.1f}",
+                f"± {100 * middling['gap'].half:.1f}", " and ".join(f"{effect:.1f}" for effect in effects))  # fmt: skip
+        yield "| " + " | ".join(map(str, said)) + " |"
+
+
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
@@ -243,12 +270,32 @@ balanced incomplete design ([oodbench/design.py](../oodbench/design.py)): each s
 a shift never meet in a scene, other cells rarely do, and any prefix of the plan is balanced over cells. So a shifted
 episode always has its in-distribution twin, from which the gap is taken.
 
+```toml
+scenes = 168           # of each task; a multiple of the episodes of every block
+
+[[cells]]
+shifts = ["none"]      # in-distribution: played in all of them
+
+[[cells]]
+shifts = ["visual.*"]
+severities = [1, 3, 5]
+episodes = 7           # of a cell, each in another scene
+```
+
+`--limit 2` plays the first two episodes of each shifted cell, and the in-distribution ones of their scenes; `--shift`
+likewise only these. `controls = ["control.blank@1"]` in a block plays each of its shifts with that behind it as well,
+in the same scenes.
+
 Each number below is a rate in percent ± half of its 95 % interval, and the design effect: how many episodes are worth
 one independent one, below 1 where a policy's tasks and cells differ more than its scenes. The policies are simulated
 from what was recorded in version 1: probit models of the spread between tasks, cells and scenes, fitted to the controls
 and to three reference VLAs on core-1 (`POLICIES`); `middling` succeeds in half of everything. How often the simulated
 intervals held the truth stands below each table. Of a policy that hardly ever succeeds a small suite sees nothing that
 varies, and the interval of its gap is then too narrow.
+
+`core-2` was to know each axis of a middling policy within 3 points and its gap within 4, at a design effect of 2 at
+most between 10 and 90 % success, and of 3 elsewhere, with no more than 6,500 episodes. What other numbers give, for
+`middling`; the design effects are of all shifts, of `middling` and of `random`:
 """
 
 if __name__ == "__main__":

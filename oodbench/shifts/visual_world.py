@@ -322,7 +322,7 @@ def _aside(
 def occluder(scene: Scene, context: Context) -> Scene:
     """A dark post stands between the third-person camera and the table."""
     side = math.copysign(1.0, context.rng.random() - 0.5)
-    y = side * (0.17 - 0.13 * reach("visual.occluder", context.severity))
+    y = side * (0.27 - 0.23 * reach("visual.occluder", context.severity))  # from just out of the picture
     post = Object(id="occluder", asset="post", position=(0.3, y, 0.0))
     return scene.but(objects=(*scene.objects, post))
 

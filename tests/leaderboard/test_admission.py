@@ -157,10 +157,10 @@ def test_a_run_that_is_not_fit_is_refused(tmp_path, runs):
     shutil.copytree(runs["no-op"], half)
     lines = (half / "episodes.jsonl").read_text().splitlines()
     (half / "episodes.jsonl").write_text(lines[0] + "\n")
-    with pytest.raises(OodbenchError, match="1 of 11 episodes were played"):
+    with pytest.raises(OodbenchError, match="1 of 12 episodes were played"):
         submit(half, about("no-op"), tmp_path / "entries")
     assert not list((tmp_path / "entries").rglob("*.zst"))
-    assert len(records.read(runs["no-op"] / "episodes.jsonl")) == 11
+    assert len(records.read(runs["no-op"] / "episodes.jsonl")) == 12
 
 
 def test_fresh_scenes_are_other_scenes_of_the_same_cells():

@@ -81,8 +81,8 @@ def test_the_draw_cannot_be_ground(copy):
         pytest.fail("grinding took too long to show anything")
     assert refusals(folder) == [], "it fits together"
     found = [any(refusals(folder, 3)) for _ in range(6)]
-    assert any(found), "six draws of 3 of 11, of which 5 are faked, miss them all once in 10^7"
-    check = admitted(folder, drawn=11)
+    assert any(found), "six draws of 3 of 12, of which 5 are faked, miss them all once in 10^7"
+    check = admitted(folder, drawn=12)
     assert check.admission is None
     assert "from its actions" in check.refused[0]
 
@@ -127,7 +127,7 @@ def test_traces_that_are_not_those_that_were_promised(copy):
     (folder / entries.TRACES).write_bytes(content)
     (folder / entries.TRACE_HASHES).write_text("".join(lines[1:]))
     sign(folder)
-    assert "traces.sha256 has 10 lines for 11 episodes" in refusals(folder)[0]
+    assert "traces.sha256 has 11 lines for 12 episodes" in refusals(folder)[0]
 
 
 def test_the_traces_of_other_episodes(copy):
@@ -140,7 +140,7 @@ def test_the_traces_of_other_episodes(copy):
     lines = (folder / entries.TRACE_HASHES).read_text().splitlines(keepends=True)
     (folder / entries.TRACE_HASHES).write_text("".join(lines[::-1]))
     sign(folder)
-    assert "holds the trace of" in refusals(folder, 11)[0]
+    assert "holds the trace of" in refusals(folder, 12)[0]
 
 
 # --- episodes and scenes ---------------------------------------------------------------------------------------------
@@ -176,7 +176,7 @@ def test_another_suite_under_the_name(copy):
     assert refusals(folder) == []
     changed = SUITES.get("smoke").model_copy(update={"cells": SUITES.get("smoke").cells[:1]})
     edit(folder, "suite", "sha256", to=changed.sha256)
-    assert "its suite is not smoke v1" in refusals(folder)[0]
+    assert "its suite is not smoke v2" in refusals(folder)[0]
 
 
 def test_an_extra_episode(copy):

@@ -13,6 +13,7 @@ from oodbench.policies.controls import POLICIES
 from oodbench.policies.loading import load_policy, spec_of
 from oodbench.run.episode import play, play_scene
 from oodbench.run.records import EpisodeRecord
+from oodbench.scene import Move
 from oodbench.shift import ShiftSpec
 from oodbench.sim.world import World
 from oodbench.suite import SUITES, Episode
@@ -217,6 +218,26 @@ def test_a_slow_expert_needs_longer():
         record = EpisodeRecord(task="lift", shift="none", severity=0.0, seed=0, axis="id")
         steps[name] = play_scene(world, policy, task.sample(0), "settled", record).steps
     assert steps["expert-slow"] > 2 * steps["expert"]
+
+
+def test_a_slow_expert_answers_half_a_second_later():
+    """A thing that is moved aside is followed ten control steps after that."""
+    world, scene = World("fast"), TASKS.get("lift").sample(0)
+    base = scene.object("target")
+    moved = Move(step=12, object="target", position=np.add(base.position, (0, 0.1, 0)).tolist(), yaw=base.yaw)
+    acted = {}
+    for name, events in (("left", ()), ("moved", (moved,))):
+        expert = load_policy("expert-slow").make()
+        world.reset(scene.but(events=events))
+        expert.bind(world)
+        expert.reset(EpisodeInfo("lift", scene.instruction.text, 0, 120, 20.0))
+        acted[name] = []
+        for _ in range(30):
+            acted[name].append(expert.act(None)[0])
+            world.step(acted[name][-1])
+    assert not np.any(acted["left"][:10])
+    differ = [not np.allclose(a, b) for a, b in zip(acted["left"], acted["moved"], strict=True)]
+    assert differ.index(True) == 12 + 1 + 10  # it happens within a step, is there in the next, and answered after ten
 
 
 def test_replay_plays_the_same_whatever_it_sees():
