@@ -48,6 +48,7 @@ class Built:
     free: dict[str, int]  # first qpos of the free joint, by object id
     joint: dict[str, int]  # of drawers, buttons and knobs, by object id
     owner: np.ndarray  # by geom: index of the object, or one of the codes below
+    grasp: dict[str, np.ndarray]  # by object id: where it is to be held, in its frame; a handle's place at 0, (3,)
     corners: dict[str, np.ndarray]  # by object id: (n, 3) points that bound its collision shape, in its frame
     arm_qpos: np.ndarray
     arm_dof: np.ndarray
@@ -206,6 +207,7 @@ def _index(model: mujoco.MjModel, robot: RobotAsset, assets: dict[str, ObjectAss
         free={id: model.joint(id).qposadr[0] for id, asset in assets.items() if not asset.fixed},
         joint={id: model.joint(f"{id}/joint").id for id, asset in assets.items() if asset.joint},
         owner=owner,
+        grasp={id: np.array(_grasp(asset)) for id, asset in assets.items()},
         corners={id: _corners(model, body[id]) for id in assets},
         arm_qpos=np.array([joint.qposadr[0] for joint in arm]),
         arm_dof=np.array([joint.dofadr[0] for joint in arm]),
@@ -214,6 +216,13 @@ def _index(model: mujoco.MjModel, robot: RobotAsset, assets: dict[str, ObjectAss
         grip_site=model.site("robot/" + robot.grip_site).id,
         pristine={name: getattr(model, name).copy() for name in _WRITTEN},
     )
+
+
+def _grasp(asset: ObjectAsset) -> tuple[float, float, float]:
+    """Where an object is to be held, in its frame (m): at its handle, else as its file says, else in the middle."""
+    if asset.joint:
+        return asset.joint.handle
+    return asset.grasp.position if asset.grasp else (0.0, 0.0, asset.height / 2)
 
 
 def _corners(model: mujoco.MjModel, body: int) -> np.ndarray:

@@ -383,13 +383,10 @@ class World:
 
     def grasp_point(self, id: str) -> np.ndarray:
         """Where the object is to be held (world frame); of drawers, buttons and knobs, their handle where it is now."""
-        asset = self.asset(id)
-        local = np.array(asset.grasp.position if asset.grasp else (0.0, 0.0, asset.height / 2))
-        if asset.joint:
-            local = np.array(asset.joint.handle)
-            way = self.joint(id) * asset.joint.range
-            if asset.joint.kind != "knob":  # whose handle is on its axis
-                local += way * np.array((-1.0, 0.0, 0.0) if asset.joint.kind == "drawer" else (0.0, 0.0, -1.0))
+        local, joint = self.built.grasp[id], self.asset(id).joint
+        if joint and joint.kind != "knob":  # whose handle is on its axis
+            way = self.joint(id) * joint.range
+            local = local + way * np.array((-1.0, 0.0, 0.0) if joint.kind == "drawer" else (0.0, 0.0, -1.0))
         offset = np.zeros(3)
         mujoco.mju_mulMatVec3(offset, self.data.xmat[self.built.body[id]], local)
         return self.position(id) + offset
