@@ -15,6 +15,7 @@ OPEN, CLOSE = -1.0, 1.0
 FAST, CAREFUL = 0.75, 0.4  # speed limits, as shares of the action range
 GAIN = 0.33  # share of what is missing that is asked for in a control step, at the end of a way
 HEIGHT_GAIN = 0.8  # of ways up and down, in comparison: noise aside moves the cones up and down
+TURN_GAIN = 0.6  # of turns
 BRAKING = 0.12  # share of the action range by which the hand slows down in a control step before that
 TURNING = 0.6  # speed limit of turns
 EITHER = math.radians(10)  # how near to a right angle two equal turns count as equally long
@@ -68,19 +69,22 @@ class Hand:
         turn = _rotation_to(here, yaw) / ROTATION_SCALE
         if len(pending):
             turn = turn - pending[:, 3:6].sum(axis=0)
-        motion, turn = step / POSITION_SCALE, self.pace * self._slowed(turn)
+        motion, turn = step / POSITION_SCALE, self.pace * self._slowed(turn, TURN_GAIN)
         motion = motion * min(1.0, self.pace * speed / max(norm(motion), 1e-9))
         turn = turn * min(1.0, self.pace * min(speed, TURNING) / max(norm(turn), 1e-9))
         return np.array([*motion, *turn, grip])
 
     @staticmethod
-    def _slowed(way: np.ndarray) -> np.ndarray:
-        """How much of a way, in shares of the action range, to go in a control step; its length has no limit."""
+    def _slowed(way: np.ndarray, share: float = GAIN) -> np.ndarray:
+        """How much of a way, in shares of the action range, to go in a control step; its length has no limit.
+
+        share: of what is missing, at the end of the way.
+        """
         rest = norm(way)
         if rest < 1e-9:
             return way
-        gentle = BRAKING / GAIN  # the speed from which on it is in proportion
-        wanted = GAIN * rest
+        gentle = BRAKING / share  # the speed from which on it is in proportion
+        wanted = share * rest
         if wanted > gentle:
             wanted = math.sqrt(gentle * (2 * wanted - gentle))
         return way * (wanted / rest)

@@ -81,13 +81,13 @@ def gripper_force(scene: Scene, context: Context) -> Scene:
 @shift(
     "execution.action-noise",
     channels=("actuation",),
-    unit="standard deviation of noise on the six motion components: 0.02 of the action range a level",
+    unit="standard deviation of noise on the six motion components: 0.012 of the action range a level",
     source="LIBERO-CTRL (actuation noise)",
     star_gen="-",
 )
 def action_noise(scene: Scene, context: Context) -> Scene:
     """Every command is executed with noise."""
-    return scene.but(actuation=scene.actuation.but(noise=0.02 * context.severity))
+    return scene.but(actuation=scene.actuation.but(noise=0.012 * context.severity))
 
 
 @shift(

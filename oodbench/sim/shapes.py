@@ -22,6 +22,7 @@ from oodbench.sim.fixtures import quat_of  # which registers its families, too
 from oodbench.sim.parts import FAMILIES, PartBase, Vec2, Vec3, part_family
 
 GEOM = mujoco.mjtGeom
+ROLLING = 1.5  # 1/s; so fast does what rolls come to rest
 VISUAL_GROUP, COLLISION_GROUP = 2, 3
 
 
@@ -128,7 +129,8 @@ def add_object(spec: mujoco.MjSpec, asset: ObjectAsset, name: str) -> Any:
     """
     body = spec.worldbody.add_body(name=name)
     if not asset.fixed:
-        body.add_freejoint(name=name)
+        resistance = ROLLING * asset.mass * asset.radius**2
+        body.add_joint(name=name, type=mujoco.mjtJoint.mjJNT_FREE, damping=resistance)
     build = Builder(spec, body, asset, name)
     for part in parts_of(asset):
         build.add(part)
