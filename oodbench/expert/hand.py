@@ -12,10 +12,10 @@ from oodbench.sim import rotations
 from oodbench.sim.world import World
 
 OPEN, CLOSE = -1.0, 1.0
-FAST, CAREFUL = 0.85, 0.4  # speed limits, as shares of the action range
+FAST, CAREFUL = 0.75, 0.4  # speed limits, as shares of the action range
 GAIN = 0.33  # share of what is missing that is asked for in a control step, at the end of a way
 HEIGHT_GAIN = 0.8  # of ways up and down, in comparison: noise aside moves the cones up and down
-BRAKING = 0.14  # share of the action range by which the hand slows down in a control step before that
+BRAKING = 0.12  # share of the action range by which the hand slows down in a control step before that
 TURNING = 0.6  # speed limit of turns
 EITHER = math.radians(10)  # how near to a right angle two equal turns count as equally long
 

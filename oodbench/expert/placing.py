@@ -14,6 +14,7 @@ from oodbench.exact import dot, norm
 from oodbench.expert.expert import ROOM, Expert, skill
 from oodbench.expert.hand import CAREFUL, CLOSE, FAST, OPEN, turn_between
 
+PALM, HAND = 0.09, 0.105  # height of the palm over the fingertips; half the hand's width (m)
 FINGERTIP = 0.025  # room for the fingertips over the top of what they come down on (m)
 HOVER = 0.05  # the fingers come down on a thing from at least this far above its grasp (m)
 EXACT = 0.006  # what may be missing aside where the cone ends (m),
@@ -63,10 +64,14 @@ def put_beside(expert: Expert, item: str, anchor: str, x: float, y: float) -> np
     """On the table, in a direction from the anchor."""
     world = expert.world
     apart = world.asset(item).radius + world.asset(anchor).radius + 0.035
+    top = world.position(anchor)[2] + world.asset(anchor).height
+    if top > PALM:  # the hand itself must come down beside it
+        across = abs(math.cos(expert.yaw()) * x + math.sin(expert.yaw()) * y)
+        apart = max(apart, world.asset(anchor).radius + 0.01 + HAND * across)
     distance = min(max(apart, 0.10), 0.17)
     spot = np.array([*(expert.seen(anchor, world.center(anchor))[:2] + distance * np.array([x, y])), 0.0])
-    top = world.position(anchor)[2] + world.asset(anchor).height + ROOM
-    return place(expert, item, spot, (), expert.holds("beside", item, anchor, x, y), exact=0.03, beside=top)
+    done = expert.holds("beside", item, anchor, x, y)
+    return place(expert, item, spot, (), done, exact=0.03, beside=top + ROOM)
 
 
 @skill("raised")

@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from oodbench.convention import POSITION_SCALE
-from oodbench.exact import dot, norm
+from oodbench.exact import dot, norm, total
 from oodbench.expert.expert import LOW, Expert, skill
 from oodbench.expert.hand import turn_between
 from oodbench.expert.placing import opening
@@ -60,7 +60,7 @@ def push_to(expert: Expert, item: str, zone: str) -> np.ndarray:
     coming = max(min(before + dot(here[:2] - world.grip_position[:2], way), 0.0) - before, 0.0)
     before, rest = before + coming, max(rest - coming, 0.0)
     yaw, gap = expert.equal_yaw(math.atan2(side[1], side[0])), opening(expert)
-    gap -= GRIPPER_RATE * world.built.robot.opening * float(sum(world.pending_actions[:, 6]))
+    gap -= GRIPPER_RATE * world.built.robot.opening * total(expert.pending()[:, 6])
     gap = min(max(gap, 0.0), world.built.robot.opening)
 
     missing = (

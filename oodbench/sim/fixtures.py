@@ -120,7 +120,9 @@ def _moving(build: Builder, kind: Any, axis: Vec3, **joint: float) -> Any:
     if declared is None:
         raise AssetError(f"object {build.asset.name!r}: has a part that moves, but no [joint]")
     body = build.body.add_body(name=f"{build.name}/moving")
-    body.add_joint(name=f"{build.name}/joint", type=kind, axis=axis, range=(0, declared.range), limited=True, **joint)
+    turns = kind == mujoco.mjtJoint.mjJNT_HINGE  # an MjSpec takes degrees there
+    end = math.degrees(declared.range) if turns else declared.range
+    body.add_joint(name=f"{build.name}/joint", type=kind, axis=axis, range=(0, end), limited=True, **joint)
     return body
 
 

@@ -490,3 +490,15 @@ def test_floor_and_walls_cast_no_shadow():
     corner = np.s_[:40, :8]  # the wall
     assert pictures[True][corner].min() < 0.7 * pictures[False][corner].min()
     assert np.array_equal(pictures[True][64:], pictures[False][64:]), "what stands on the table has its shadow"
+
+
+def test_a_turned_knob_is_seen_to_turn_by_a_quarter(world):
+    world.reset(TASKS.get("turn-knob").sample(0))
+    bars = [i for i in range(world.model.ngeom) if world.model.geom(i).bodyid[0] == world.model.body("knob/moving").id]
+    before = world.data.geom_xmat[bars[0]].reshape(3, 3)[:, 0].copy()
+    place = world.model.jnt_qposadr[world.built.joint["knob"]]
+    world.data.qpos[place] = world.model.jnt_range[world.built.joint["knob"]][1]
+    mujoco.mj_forward(world.model, world.data)
+    after = world.data.geom_xmat[bars[0]].reshape(3, 3)[:, 0]
+    assert world.joint("knob") == pytest.approx(1.0)
+    assert abs(np.dot(before, after)) < 0.01
