@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 import numpy as np
 
@@ -63,20 +64,26 @@ def stand_clear(
         for _ in range(200):
             x, y = (context.rng.uniform(low, high) for low, high in TABLE_AREA)
             item = Object(id=id, asset=asset.name, position=(x, y, 0.0), yaw=context.rng.uniform(-math.pi, math.pi))
-            visible = in_view(CAMERAS[0], item.position)
-            if is_clear(item, others, room) and not in_lane(item, scene) and accept(item) and visible:
+            free = is_clear(item, others, room) and not in_lane(item, scene)
+            if free and accept(item) and in_view(CAMERAS[0], item.position):
                 return item
     return None
 
 
 def in_view(camera: Camera, point: tuple[float, float, float]) -> bool:
     """Whether a camera of the room has `point` in its picture, and not at its very edge."""
-    forward = np.asarray(camera.target) - camera.position
-    right = np.cross(forward, camera.up)
     away = np.asarray(point) - camera.position
-    depth, across, up = (dot(away, axis) / norm(axis) for axis in (forward, right, np.cross(right, forward)))
+    depth, across, up = (dot(away, axis) / norm(axis) for axis in _axes(camera))
     edge = VISIBLE * depth * math.tan(math.radians(camera.fovy / 2))
     return bool(depth > 0 and abs(across) < edge and abs(up) < edge)
+
+
+@lru_cache(maxsize=64)
+def _axes(camera: Camera) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Along the view of a camera, to its right and up, of any length: (3,) each, world frame."""
+    forward = np.asarray(camera.target) - camera.position
+    right = np.cross(forward, camera.up)
+    return forward, right, np.cross(right, forward)
 
 
 def in_lane(item: Object, scene: Scene) -> bool:

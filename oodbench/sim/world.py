@@ -67,7 +67,7 @@ class World:
         self._kept = models
         self._draw = draw or (lambda work: work())
         self._scene: Scene | None = None
-        self._models: OrderedDict[build.Topology, tuple[Built, mujoco.MjData, mujoco.MjData]] = OrderedDict()
+        self._models: OrderedDict[build.Topology, tuple[Built, mujoco.MjData]] = OrderedDict()
         self._moments = itertools.count(1)
         self.moment = 0  # another number for every state that there was; observations belong to one
         self._is_aside = False
@@ -79,7 +79,7 @@ class World:
         if self._is_aside:
             raise OodbenchError("the world cannot be reset within `with world.aside()`")
         self._scene = self._staged = scene
-        self.built, self.data, self._shown_data = self._model(build.topology(scene))
+        self.built, self.data = self._model(build.topology(scene))
         self.model = self.built.model
         build.write(self.built, scene)
         mujoco.mj_setConst(self.model, self.data)
@@ -98,6 +98,7 @@ class World:
         self._past: deque[_Moment] = deque(maxlen=scene.sensors.delay + 1)
         self._arrivals = self._stream("observation-loss")
         self._shown: _Moment | None = None
+        self._shown_data: mujoco.MjData | None = None  # to show a past moment in, made when there is one
         self._advance_moment()
         self.closure_sha256 = closure.sha256(scene)
         self._digest = hashlib.sha256(self.closure_sha256.encode())
@@ -180,11 +181,11 @@ class World:
         digest.update(self.data.qpos.tobytes() + self.data.qvel.tobytes())
         return digest.hexdigest()
 
-    def _model(self, key: build.Topology) -> tuple[Built, mujoco.MjData, mujoco.MjData]:
-        """The compiled model of a topology, its state and a second one to show the past in; the last few are kept."""
+    def _model(self, key: build.Topology) -> tuple[Built, mujoco.MjData]:
+        """The compiled model of a topology, and its state; the last few are kept."""
         if key not in self._models:
             built = build.build(key)
-            self._models[key] = (built, mujoco.MjData(built.model), mujoco.MjData(built.model))
+            self._models[key] = (built, mujoco.MjData(built.model))
             while len(self._models) > self._kept:
                 self._models.popitem(last=False)
         self._models.move_to_end(key)
@@ -332,6 +333,8 @@ class World:
         """The state that the policy is shown: the present one, unless observations are late or lost."""
         if self._shown is None or self._shown.step == self.steps:
             return self.data
+        if self._shown_data is None:
+            self._shown_data = mujoco.MjData(self.model)
         self._shown_data.qpos[:] = self._shown.qpos
         _pose(self.model, self._shown_data)
         return self._shown_data
