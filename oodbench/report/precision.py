@@ -22,15 +22,9 @@ from oodbench.stats.clustered import ClusteredMean, clustered_mean, scene_codes,
 from oodbench.suite import SUITES, Episode, Suite
 
 RUNS = 200
-ALTERNATIVES = (
-    (7, 7),
-    (42, 7),
-    (84, 7),
-    (168, 7),
-    (180, 6),
-    (216, 6),
-    (104, 8),
-)  # scenes, episodes; see `alternatives`
+ALTERNATIVES = (  # scenes a task and episodes a cell
+    (7, 7), (42, 7), (84, 7), (168, 7), (180, 6), (216, 6), (104, 8),
+)  # fmt: skip
 AXES = ("id", "semantic", "visual", "execution")
 ALL = "all shifts"
 

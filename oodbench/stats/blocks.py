@@ -46,10 +46,9 @@ def by_scene(
     scenes, place = np.unique(scene, return_inverse=True)
     task = scene_task(scene)
     codes, of = np.unique(task, return_inverse=True)
-    if weights is None:
-        weights, total = _mean_weights(scene), np.bincount(of, values) / np.bincount(of)
-    else:
-        total = np.bincount(of, weights * values)
+    counted = weights is None
+    weights = _mean_weights(scene) if weights is None else weights
+    total = np.bincount(of, values) / np.bincount(of) if counted else np.bincount(of, weights * values)
     stratum = _strata(of, cell, weights)
     size = np.bincount(stratum, weights)
     share = weights / size[stratum]
