@@ -8,7 +8,7 @@ import pytest
 from oodbench.errors import SpecError
 from oodbench.pool import standard
 from oodbench.run.plan import PlanFile
-from oodbench.suite import SUITES, Suite
+from oodbench.suite import SUITES, Suite, first, select
 from oodbench.task import TASKS
 
 # The hash of the file's content, and of the plan: all its episodes (of full-2, the first of each cell) and what they
@@ -105,6 +105,16 @@ def test_a_limit_keeps_the_first_episodes_of_each_cell():
     kept = {e.key for e in part}
     assert [e for e in plan if e.key in kept] == part
     assert suite.plan(limit=10**6) == plan
+
+
+def test_a_choice_of_shifts_is_played_with_the_twins_of_its_episodes():
+    plan = SUITES.get("core-2").plan()
+    part = select(plan, ["put-on"], ["visual.noise"])
+    scenes = {e.seed for e in part if e.shift.parts}
+    assert len(scenes) == 21
+    assert {e.seed for e in part if not e.shift.parts} == scenes
+    assert len(select(plan, ["put-on"], ["none"])) == 168
+    assert [e.seed for e in first(select(plan, ["put-on"], ["none"]), 2)] == [0, 1]
 
 
 def test_controls_are_played_in_the_scenes_of_their_shift():

@@ -18,7 +18,7 @@ from oodbench.run.info import RunInfo, read_info
 from oodbench.run.records import AXES, COMPRESSED, PLAIN
 from oodbench.stats import blocks
 from oodbench.stats.blocks import by_scene
-from oodbench.stats.clustered import ClusteredMean, clustered_mean
+from oodbench.stats.clustered import ClusteredMean
 from oodbench.stats.rates import Interval, Rate
 from oodbench.stats.retention import retention
 from oodbench.stats.severity import Curve, curve, trapezoid_weights
@@ -213,7 +213,8 @@ class RunSummary:
     @cached_property
     def gap(self) -> ClusteredMean | None:
         """In-distribution minus shifted success, each shifted episode with the in-distribution one of its scene."""
-        return clustered_mean(self.gaps)
+        e, rows = self.episodes, self._gap_weights != 0
+        return blocks.gap(e.scene_codes[rows], e.cell_codes[rows], e.success[rows], self._gap_weights[rows])
 
     @cached_property
     def kept(self) -> tuple[float | None, Interval | None]:

@@ -14,6 +14,7 @@ import math
 import numpy as np
 
 from oodbench.stats.clustered import ClusteredMean, by_task, clustered_rate, moments, scene_task
+from oodbench.stats.rates import Interval
 
 LEAST = 0.25  # of the squares of what scenes add, which are too large by what few episodes a cell has
 
@@ -46,10 +47,9 @@ def by_scene(
     scenes, place = np.unique(scene, return_inverse=True)
     task = scene_task(scene)
     codes, of = np.unique(task, return_inverse=True)
-    if weights is None:
-        weights, total = _mean_weights(scene), np.bincount(of, values) / np.bincount(of)
-    else:
-        total = np.bincount(of, weights * values)
+    counted = weights is None
+    weights = _mean_weights(scene) if weights is None else weights
+    total = np.bincount(of, values) / np.bincount(of) if counted else np.bincount(of, weights * values)
     stratum = _strata(of, cell, weights)
     size = np.bincount(stratum, weights)
     share = weights / size[stratum]
@@ -154,3 +154,48 @@ def gap_weights(scene: np.ndarray, plain: np.ndarray, shifted: np.ndarray) -> np
     twins = np.bincount(place[plain], minlength=len(scenes))[place]
     each = 1.0 / np.maximum(count, 1)[task]
     return np.where(shifted, -each, np.where(plain, each * below / np.maximum(twins, 1), 0.0))
+
+
+def gap(
+    scene: np.ndarray, cell: np.ndarray, success: np.ndarray, weights: np.ndarray, confidence: float = 0.95
+) -> ClusteredMean | None:
+    """The mean over tasks of the gap between two success rates, with an interval whose unit is the scene.
+
+    The interval is made of those of the two rates and of how the two go together over the scenes (Zou and Donner 2008,
+    Statist. Med. 27, 1693, section 2), so that it is wide enough for rates near 0 and 1 too.
+
+    Args:
+        scene: As of `by_scene`.
+        cell: As of `by_scene`.
+        success: (episodes,) of 0 and 1.
+        weights: (episodes,), of `gap_weights`.
+        confidence: Of the interval.
+
+    Returns:
+        None where no episode has a twin. No interval under the same conditions as that of `clustered_mean`.
+    """
+    sides = []
+    for weight in (np.maximum(weights, 0.0), np.maximum(-weights, 0.0)):
+        rows = weight > 0
+        here = (scene[rows], cell[rows], success[rows], weight[rows])
+        sides.append((rate(*here, confidence), by_scene(*here)))
+    (plain, ones), (shifted, others) = sides
+    if plain is None or shifted is None:
+        return None
+    (a, _), (b, _) = plain, shifted
+    value = a.value - b.value
+    if a.interval is None or b.interval is None:
+        return ClusteredMean(value, None, a.scenes)
+    spread = np.zeros((2, 2))
+    for task, one in ones.items():
+        apart = np.stack([one - one.mean(), others[task] - others[task].mean()])
+        spread += (apart[:, None] * apart[None]).sum(2) / (len(one) - 1) / len(one)
+    alike = float(spread[0, 1] / np.sqrt(spread[0, 0] * spread[1, 1])) if spread[0, 0] * spread[1, 1] > 0 else 0.0
+    alike = min(max(alike, -1.0), 1.0)
+
+    def off(one: float, other: float) -> float:
+        return math.sqrt(max(one * one + other * other - 2 * alike * one * other, 0.0))
+
+    low = value - off(a.value - a.interval.low, b.interval.high - b.value)
+    high = value + off(a.interval.high - a.value, b.value - b.interval.low)
+    return ClusteredMean(value, Interval(low, high), a.scenes)

@@ -60,7 +60,7 @@ def score_coverage(success: float, runs: int = RUNS) -> dict[str, float]:
         assert score is not None
         for name, mean in (
             ("score", score[0]),
-            ("gap", clustered_mean(blocks.by_scene(suite.scene, suite.cell, won, weights))),
+            ("gap", blocks.gap(suite.scene, suite.cell, won, weights)),
         ):
             assert mean is not None
             assert mean.interval is not None
