@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from oodbench.stats.clustered import ClusteredMean, by_task, clustered_rate, moments, scene_task
+from oodbench.stats.clustered import FEWEST, ClusteredMean, by_task, clustered_rate, moments, scene_task
 from oodbench.stats.rates import Interval
 
 _DIGITS = 48
@@ -111,6 +111,7 @@ def rate(
     success: np.ndarray,
     weights: np.ndarray | None = None,
     confidence: float = 0.95,
+    fewest: int = FEWEST,
 ) -> tuple[ClusteredMean, float | None] | None:
     """The mean over tasks of a success rate, with an interval whose unit is the scene, and its design effect.
 
@@ -125,18 +126,19 @@ def rate(
         success: (episodes,) of 0 and 1.
         weights: As of `by_scene`.
         confidence: Of the interval.
+        fewest: Scenes, as in `clustered_mean`.
 
     Returns:
         None without episodes.
     """
     values = by_scene(scene, cell, success, weights)
     holding = min((len(np.unique(scene[success == outcome])) for outcome in (0, 1)), default=0)
-    found = clustered_rate(values, len(success), confidence, holding=holding)
+    found = clustered_rate(values, len(success), confidence, fewest, holding)
     if found is None:
         return None
     won, count = int(success.sum()), len(success)
     spread = won * (count - won) / (count * max(count - 1, 1))
-    variance = moments(values).variance  # type: ignore[union-attr]
+    variance = moments(values, fewest).variance  # type: ignore[union-attr]
     effect = None if variance is None else variance * len(success) / spread if spread else 1.0
     return found, effect
 
