@@ -18,7 +18,7 @@ from oodbench.run import columns
 from oodbench.run.columns import Episodes
 from oodbench.run.info import read_info
 from oodbench.shift import ShiftSpec
-from oodbench.stats.clustered import by_scene, clustered_rate
+from oodbench.stats.blocks import rate
 from oodbench.stats.paired import paired_difference
 from oodbench.stats.rates import Rate
 from oodbench.suite import Episode, Suite
@@ -100,9 +100,10 @@ def _by_concept(runs: dict[str, Run]) -> dict[str, dict[str, Rate]]:
 def _score(episodes: Episodes) -> str:
     """Success, with an interval whose unit is the scene."""
     episodes = episodes[episodes.scored]
-    found = clustered_rate(by_scene(episodes.scene_codes, episodes.success), len(episodes), fewest=FEW)
-    if found is None:
+    rated = rate(episodes.scene_codes, episodes.cell_codes, episodes.success, fewest=FEW)
+    if rated is None:
         return "-"
+    found, _ = rated
     around = f" ({100 * found.interval.low:.0f}-{100 * found.interval.high:.0f})" if found.interval else ""
     return f"{100 * found.value:.1f}{around}, n {len(episodes)}"
 

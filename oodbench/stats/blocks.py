@@ -13,9 +13,10 @@ import math
 
 import numpy as np
 
-from oodbench.stats.clustered import ClusteredMean, by_task, clustered_rate, moments, scene_task
+from oodbench.stats.clustered import FEWEST, ClusteredMean, by_task, clustered_rate, moments, scene_task
 from oodbench.stats.rates import Interval
 
+_DIGITS = 48
 LEAST = 0.25  # of the squares of what scenes add, which are too large by what few episodes a cell has
 
 
@@ -49,12 +50,12 @@ def by_scene(
     codes, of = np.unique(task, return_inverse=True)
     counted = weights is None
     weights = _mean_weights(scene) if weights is None else weights
-    total = np.bincount(of, values) / np.bincount(of) if counted else np.bincount(of, weights * values)
+    total = np.bincount(of, values) / np.bincount(of) if counted else _sums(of, weights * values)
     stratum = _strata(of, cell, weights)
-    size = np.bincount(stratum, weights)
+    size = _sums(stratum, weights)
     share = weights / size[stratum]
-    middle = np.bincount(stratum, share * values)
-    alike = np.bincount(stratum, share * share)[stratum]  # 1 / episodes of the cell, where all weigh the same
+    middle = _sums(stratum, share * values)
+    alike = _sums(stratum, share * share)[stratum]  # 1 / episodes of the cell, where all weigh the same
     apart = np.where(alike < 1.0 - 1e-9, weights * (values - middle[stratum]), 0.0)
     everywhere = scenes if among is None else np.union1d(scenes, among)
     counts = np.bincount(np.searchsorted(codes, scene_task(everywhere)), minlength=len(codes))
@@ -63,8 +64,8 @@ def by_scene(
     one = 1.0 / np.maximum(1.0 - alike, 1e-9)
     two = 1.0 / np.maximum(1.0 - 2 * alike + np.maximum(alike * alike, 1.0 / counts[of]), 1e-9)
     added = np.zeros(len(everywhere))
-    added[np.searchsorted(everywhere, scenes)] = np.bincount(place, apart * np.sqrt(two))
-    surplus = np.bincount(of, apart * apart * (two - one))
+    added[np.searchsorted(everywhere, scenes)] = _sums(place, apart * np.sqrt(two))
+    surplus = _sums(of, counts[of] * apart * apart * (two - one)) / counts
     found = {}
     for number, (code, mine) in enumerate(by_task(everywhere, added).items()):
         square, count = float((mine * mine).sum()), len(mine)
@@ -89,8 +90,14 @@ def shares(scene: np.ndarray, values: np.ndarray, weights: np.ndarray | None = N
     if weights is None:
         weights = _mean_weights(scene)
     scenes, place = np.unique(scene, return_inverse=True)
-    found = by_task(scenes, np.bincount(place, values * weights, len(scenes)))
+    found = by_task(scenes, _sums(place, values * weights))
     return {task: len(sums) * sums for task, sums in found.items()}
+
+
+def _sums(place: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The sum of the values at each place, of which none is above 16: multiples of 2^-48, whose sums are exact, so that
+    the order of the records, which workers end in, has no part in it."""
+    return np.bincount(place, np.ldexp(np.rint(np.ldexp(values, _DIGITS)), -_DIGITS))
 
 
 def _mean_weights(scene: np.ndarray) -> np.ndarray:
@@ -104,6 +111,7 @@ def rate(
     success: np.ndarray,
     weights: np.ndarray | None = None,
     confidence: float = 0.95,
+    fewest: int = FEWEST,
 ) -> tuple[ClusteredMean, float | None] | None:
     """The mean over tasks of a success rate, with an interval whose unit is the scene, and its design effect.
 
@@ -118,17 +126,19 @@ def rate(
         success: (episodes,) of 0 and 1.
         weights: As of `by_scene`.
         confidence: Of the interval.
+        fewest: Scenes, as in `clustered_mean`.
 
     Returns:
         None without episodes.
     """
     values = by_scene(scene, cell, success, weights)
     holding = min((len(np.unique(scene[success == outcome])) for outcome in (0, 1)), default=0)
-    found = clustered_rate(values, len(success), confidence, holding=holding)
+    found = clustered_rate(values, len(success), confidence, fewest, holding)
     if found is None:
         return None
-    spread = float(np.var(success, ddof=1)) if len(success) > 1 else 0.0
-    variance = moments(values).variance  # type: ignore[union-attr]
+    won, count = int(success.sum()), len(success)
+    spread = won * (count - won) / (count * max(count - 1, 1))
+    variance = moments(values, fewest).variance  # type: ignore[union-attr]
     effect = None if variance is None else variance * len(success) / spread if spread else 1.0
     return found, effect
 
@@ -186,12 +196,12 @@ def gap(
     value = a.value - b.value
     if a.interval is None or b.interval is None:
         return ClusteredMean(value, None, a.scenes)
-    spread = np.zeros((2, 2))
-    for task, one in ones.items():
-        apart = np.stack([one - one.mean(), others[task] - others[task].mean()])
-        spread += (apart[:, None] * apart[None]).sum(2) / (len(one) - 1) / len(one)
-    alike = float(spread[0, 1] / np.sqrt(spread[0, 0] * spread[1, 1])) if spread[0, 0] * spread[1, 1] > 0 else 0.0
-    alike = min(max(alike, -1.0), 1.0)
+    pairs = [(one - one.mean(), others[task] - others[task].mean()) for task, one in ones.items()]
+    mine, theirs, both = (
+        math.fsum(float((x * y).sum()) / (len(x) - 1) / len(x) for x, y in products)
+        for products in ([(x, x) for x, _ in pairs], [(y, y) for _, y in pairs], pairs)
+    )
+    alike = min(max(both / math.sqrt(mine * theirs), -1.0), 1.0) if mine * theirs > 0 else 0.0
 
     def off(one: float, other: float) -> float:
         return math.sqrt(max(one * one + other * other - 2 * alike * one * other, 0.0))

@@ -121,12 +121,12 @@ def moments(values: Scenes, fewest: int = FEWEST) -> Moments | None:
     groups = [np.asarray(group, float) for group in values.values() if len(group)]
     if not groups:
         return None
-    value = float(np.mean([group.mean() for group in groups]))
+    value = math.fsum(float(group.mean()) for group in groups) / len(groups)
     scenes = sum(len(group) for group in groups)
     free = scenes - len(groups)
     if free < max(fewest - 1, 1) or min(len(group) for group in groups) < 2:
         return Moments(value, None, free, scenes)
-    variance = float(sum(group.var(ddof=1) / len(group) for group in groups)) / len(groups) ** 2
+    variance = math.fsum(float(group.var(ddof=1)) / len(group) for group in groups) / len(groups) ** 2
     return Moments(value, variance, free, scenes)
 
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from oodbench.stats import validation_blocks
-from oodbench.stats.blocks import by_scene, gap_weights, rate, shares
+from oodbench.stats.blocks import by_scene, gap, gap_weights, rate, shares
 from oodbench.stats.clustered import clustered_mean, scene_codes
 from oodbench.stats.validation_blocks import Blocks
 
@@ -101,3 +101,18 @@ def test_equal_policies_are_not_told_apart_and_bands_hold_their_curves():
     assert max(found["clustered t"], found["sign flip"]) < 0.09
     assert found["ranks"] > 0.92
     assert validation_blocks.band_coverage(runs=150) > 0.92
+
+
+def test_the_order_of_the_records_changes_no_bit():
+    rng = np.random.default_rng(4)
+    suite = Blocks.of(tasks=3, scenes=42, cells=18, episodes=7)
+    won = suite.draw(rng, np.linspace(-1, 1, 19)[suite.cell])[:, 0]
+    weights = gap_weights(suite.scene, suite.cell == 0, suite.cell > 0)
+    order = rng.permutation(len(won))
+    names = rng.permutation(19)  # cells are numbered as they come
+    here = (suite.scene, suite.cell, won)
+    there = (suite.scene[order], names[suite.cell][order], won[order])
+    assert rate(*here) == rate(*there)
+    assert gap(*here, weights) == gap(*there, weights[order])
+    assert clustered_mean(by_scene(*here, weights)) == clustered_mean(by_scene(*there, weights[order]))
+    assert all((a == b).all() for a, b in zip(shares(*here[::2]).values(), shares(*there[::2]).values(), strict=True))
