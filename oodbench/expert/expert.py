@@ -26,6 +26,7 @@ from oodbench.sim.predicates import holds
 UPRIGHT = 0.7  # cosine of the tilt beyond which an object has fallen over
 LOW = 0.018  # height of the grip over what lies flat (m)
 LOST = -0.05  # what is lower than this is out of reach (m)
+CROWDED = 0.065  # from the middle between open fingers to the outside of one, and some (m)
 ROOM = 0.03  # between what is carried and the highest thing under it (m)
 
 Skill = Callable[..., np.ndarray]
@@ -147,8 +148,18 @@ class Expert(Hand):
         if self.lies(item):
             return self.equal_yaw(self._narrowest(item))
         if asset.grasp is None or asset.grasp.any_yaw:
-            return self.yaw()
+            beside = self._crowded_by(item)
+            return self.yaw() if beside is None else self.equal_yaw(beside + math.pi / 2)
         return self.equal_yaw(own + asset.grasp.yaw)
+
+    def _crowded_by(self, item: str) -> float | None:
+        """Direction (rad about z) to something that is so close to `item` that an open finger finds no room there."""
+        world = self.world
+        for other, asset in world.built.assets.items():
+            way = world.position(other) - world.position(item)
+            if other != item and asset.kind != "prop" and norm(way[:2]) - asset.radius < CROWDED:
+                return math.atan2(way[1], way[0])
+        return None
 
     def _narrowest(self, item: str) -> float:
         """The direction (rad about z) in which what has fallen over is narrowest, of its axes that lie flat enough."""

@@ -120,7 +120,7 @@ def place(
     there = aside < 1.3 * exact + 0.004 and over < (0.03 if drop else 0.008)
     if there or (done and aside < 2 * exact + CLOSING):
         return let_go(expert, item, spot[2])
-    low = spot[2] + (0.015 if drop else -0.004)
+    low = spot[2] + (0.015 if drop else -0.008)
     cruise = max(expert.clear_height(item, *involved), spot[2] + 0.04)
     needed = low + min(max(SLOPE, (beside - low) / 0.05) * max(aside - exact, 0.0), cruise - low)
     point = here + np.array([*rest, needed - bottom])

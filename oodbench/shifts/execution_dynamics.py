@@ -44,13 +44,13 @@ def friction(scene: Scene, context: Context) -> Scene:
 @shift(
     "execution.joint-damping",
     channels=("dynamics",),
-    unit="damping added to every joint of the arm: 8 N m s / rad a level",
+    unit="damping added to every joint of the arm: 3 N m s / rad a level",
     source="REALM B-HOBJ (joint damping); sim-to-real domain randomisation",
     star_gen="-",
 )
 def joint_damping(scene: Scene, context: Context) -> Scene:
     """The arm is sluggish."""
-    return scene.but(dynamics=scene.dynamics.but(joint_damping=8 * context.severity))
+    return scene.but(dynamics=scene.dynamics.but(joint_damping=3 * context.severity))
 
 
 @shift(
@@ -93,13 +93,13 @@ def action_noise(scene: Scene, context: Context) -> Scene:
 @shift(
     "execution.action-bias",
     channels=("actuation",),
-    unit="length of a constant added to the six motion components: 0.025 of the action range a level, random direction",
+    unit="length of a constant added to the six motion components: 0.012 of the action range a level, random direction",
     source="LIBERO-CTRL (actuation bias)",
     star_gen="-",
 )
 def action_bias(scene: Scene, context: Context) -> Scene:
     """The hand drifts in one direction."""
-    bias = 0.025 * context.severity * unit(context.rng.standard_normal(MOTION))
+    bias = 0.012 * context.severity * unit(context.rng.standard_normal(MOTION))
     return scene.but(actuation=scene.actuation.but(bias=tuple(bias)))
 
 
