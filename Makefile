@@ -111,6 +111,8 @@ controls: setup
 	echo 'Regenerate with `make controls`.' > docs/controls.md
 	for suite in core-2 think-2; do echo >> docs/controls.md; \
 	  $(BIN)/oodbench report $(CONTROLS:%=leaderboard/entries/%/$$suite) --format markdown >> docs/controls.md; done
+	echo >> docs/controls.md; echo "# Precision, recorded" >> docs/controls.md; echo >> docs/controls.md; \
+	  $(BIN)/python -m oodbench.report.precision leaderboard/entries/*/core-2 >> docs/controls.md
 	echo >> docs/controls.md; $(BIN)/oodbench report runs/language-2/expert runs/language-2/expert-blind --format markdown >> docs/controls.md
 
 clean:
