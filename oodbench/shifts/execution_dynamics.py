@@ -68,14 +68,14 @@ def joint_stiffness(scene: Scene, context: Context) -> Scene:
 @shift(
     "execution.gripper-force",
     channels=("dynamics",),
-    unit="force and stiffness of the fingers: 12 % less a level",
+    unit="force and stiffness of the fingers: 6 % less a level",
     source="sim-to-real domain randomisation; no peer has it",
     star_gen="-",
     applies=lambda task: task.handled.kind not in ("puck", "button"),
 )
 def gripper_force(scene: Scene, context: Context) -> Scene:
     """The fingers hold weakly."""
-    return scene.but(dynamics=scene.dynamics.but(grip_force=1 - 0.12 * context.severity))
+    return scene.but(dynamics=scene.dynamics.but(grip_force=1 - 0.06 * context.severity))
 
 
 @shift(
